@@ -1,0 +1,1 @@
+"""Tell: facts, figures and the model card of a bundle."""

@@ -1,0 +1,125 @@
+"""The errors dashzoo raises, all below one root, each also a builtin.
+
+```
+DashzooError
+├── BadData             ValueError          the user's arrays
+├── BadSpace            ValueError          a kernel set nothing can be searched in
+├── BadSpec             ValueError          a kernel spec that does not parse or fit
+├── UnknownTask         LookupError         no task of that name
+├── UnknownBackbone     LookupError         no backbone of that name
+├── UnsupportedLayer    NotImplementedError a convolution the operator does not cover
+├── TrainingFailed      RuntimeError        loss or gradients stopped being numbers
+├── BadBundle           ValueError          a bundle that is damaged, foreign or incomplete
+├── BundleExists        FileExistsError     an output folder that is already in use
+├── MissingRuntime      ImportError         an optional package that is not installed
+└── ParityFailed        ArithmeticError     an export that does not compute the same
+```
+
+Every message is one sentence that ends with the next step. The command line prints it
+and exits with code 2. Data about the fault is on the exception as attributes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BadBundle",
+    "BadData",
+    "BadSpace",
+    "BadSpec",
+    "BundleExists",
+    "DashzooError",
+    "MissingRuntime",
+    "ParityFailed",
+    "TrainingFailed",
+    "UnknownBackbone",
+    "UnknownTask",
+    "UnsupportedLayer",
+]
+
+
+class DashzooError(Exception):
+    """Root of everything dashzoo raises on purpose."""
+
+
+class BadData(DashzooError, ValueError):
+    """The user's arrays are missing, malformed or do not fit together."""
+
+
+class BadSpace(DashzooError, ValueError):
+    """A set of kernel sizes or dilations in which nothing can be searched."""
+
+
+class BadSpec(DashzooError, ValueError):
+    """A kernel spec that does not parse, or does not fit the network it is given to.
+
+    Attributes:
+        field: dotted name of the field at fault, such as ``layers.conv1.kernel``.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class _UnknownName(DashzooError, LookupError):
+    """A name that is not registered; ``near`` holds the closest ones that are."""
+
+    kind = "name"
+
+    def __init__(self, name: str, known: Iterable[str], *, hint: str = "") -> None:
+        self.name = name
+        self.near = tuple(difflib.get_close_matches(name, list(known), n=3, cutoff=0.4))
+        nearest = f"; nearest: {', '.join(self.near)}" if self.near else ""
+        super().__init__(f"No {self.kind} is called {name!r}{nearest}. {hint}".rstrip())
+
+
+class UnknownTask(_UnknownName):
+    """No task of that name, and no file either."""
+
+    kind = "task or data file"
+
+
+class UnknownBackbone(_UnknownName):
+    """No backbone of that name in timm or in dashzoo."""
+
+    kind = "backbone"
+
+
+class UnsupportedLayer(DashzooError, NotImplementedError):
+    """A convolution whose settings the aggregated operator does not cover."""
+
+
+class TrainingFailed(DashzooError, RuntimeError):
+    """Loss or gradients stopped being numbers, or memory ran out."""
+
+
+class BadBundle(DashzooError, ValueError):
+    """A bundle that is damaged, foreign or incomplete.
+
+    Attributes:
+        field: the file or dotted field at fault.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class BundleExists(DashzooError, FileExistsError):
+    """The output folder already holds something that would be lost."""
+
+
+class MissingRuntime(DashzooError, ImportError):
+    """An optional package is not installed; ``extra`` names what to install."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(f"{package} is not installed; run: pip install 'dashzoo[{extra}]'")
+
+
+class ParityFailed(DashzooError, ArithmeticError):
+    """Two forms of one network disagree by more than the tolerance."""

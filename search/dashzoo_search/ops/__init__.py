@@ -1,0 +1,1 @@
+"""The operator: aggregated convolution and the Fourier convolution it stands on."""
