@@ -7,6 +7,8 @@ DashzooError
 ├── BadSpec             ValueError          a kernel spec that does not parse or fit
 ├── UnknownTask         LookupError         no task of that name
 ├── UnknownBackbone     LookupError         no backbone of that name
+├── UnknownDevice       LookupError         no such device on this machine
+├── BadBackbone         ValueError          a backbone that refuses its arguments or inputs
 ├── UnsupportedLayer    NotImplementedError a convolution the operator does not cover
 ├── TrainingFailed      RuntimeError        loss or gradients stopped being numbers
 ├── BadBundle           ValueError          a bundle that is damaged, foreign or incomplete
@@ -25,6 +27,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "BadBackbone",
     "BadBundle",
     "BadData",
     "BadSpace",
@@ -35,6 +38,7 @@ __all__ = [
     "ParityFailed",
     "TrainingFailed",
     "UnknownBackbone",
+    "UnknownDevice",
     "UnknownTask",
     "UnsupportedLayer",
 ]
@@ -86,6 +90,16 @@ class UnknownBackbone(_UnknownName):
     """No backbone of that name in timm or in dashzoo."""
 
     kind = "backbone"
+
+
+class UnknownDevice(_UnknownName):
+    """No such device on this machine."""
+
+    kind = "device"
+
+
+class BadBackbone(DashzooError, ValueError):
+    """A backbone that refuses its arguments, or inputs of the size it was given."""
 
 
 class UnsupportedLayer(DashzooError, NotImplementedError):

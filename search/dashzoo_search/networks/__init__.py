@@ -1,1 +1,10 @@
-"""The networks room."""
+"""Backbones: any timm CNN, our own 1-D ones, and the searched network built from one and a spec.
+
+`searched` is the network that is trained, saved and exported; `create` makes its backbone by
+name; `convs` tells which of its convolutions a search may change.
+"""
+
+from dashzoo_search.networks.create import create_backbone
+from dashzoo_search.networks.searched import SearchedNet
+
+__all__ = ["SearchedNet", "create_backbone"]

@@ -1,0 +1,190 @@
+"""Everything a card may say about a bundle, read once from the files of the bundle.
+
+`load_facts` reads `results.json`, `config.json`, `onnx/export.json` where there is one, and
+the size and sha256 of every file the card lists. It promises that each field has the type
+and range its record states. It does not promise that the files agree with each other: that
+is `dashzoo_cards.render.check_card`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from dashzoo_cards.exported import Export
+from dashzoo_cards.fields import Fields, read_json
+from dashzoo_cards.history import Provenance, Recipe, Search
+from dashzoo_cards.results import Layer, Outcome, Published, Task
+from dashzoo_search.errors import BadBundle, BadSpace, BadSpec
+from dashzoo_search.spec import KernelSpec, SearchSpace
+
+__all__ = ["Config", "Facts", "File", "load_facts"]
+
+SCHEMA_VERSION = 1
+LISTED = ("config.json", "model.safetensors", "results.json", "onnx/*", "figures/*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of the bundle: its name in it, its size in bytes and its sha256."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What timm builds the network from: the parts of `config.json` the card needs."""
+
+    architecture: str
+    num_classes: int
+    license: str
+    backbone: str
+    kernels: KernelSpec
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From ``config.json``; raises BadBundle."""
+        arguments = fields.inside("model_args")
+        try:
+            kernels = KernelSpec.from_json(dict(arguments.inside("kernels").values))
+        except BadSpec as error:
+            where = f"config.json:model_args.kernels.{error.field}".rstrip(".")
+            message = f"config.json: model_args.kernels is damaged ({error}); write it again"
+            raise BadBundle(message, field=where) from error
+        return cls(
+            architecture=fields.text("architecture"),
+            num_classes=fields.integer("num_classes", low=1),
+            license=fields.inside("pretrained_cfg").text("license"),
+            backbone=arguments.text("backbone"),
+            kernels=kernels,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A bundle, told: the one argument of every figure and of the card.
+
+    ``space`` and ``search`` are None when the kernels were given and not searched,
+    ``default`` when the backbone's own kernels were not trained, ``export`` without ONNX.
+    ``kept`` maps layers that were left as they are to the reason.
+    """
+
+    name: str
+    task: Task
+    backbone: str
+    backbone_args: Mapping[str, Any]
+    space: SearchSpace | None
+    layers: tuple[Layer, ...]
+    kept: Mapping[str, str]
+    searched: Outcome
+    default: Outcome | None
+    test_reads: int
+    search: Search | None
+    recipe: Recipe
+    seed: int
+    provenance: Provenance
+    published: tuple[Published, ...]
+    config: Config
+    export: Export | None
+    files: tuple[File, ...]
+
+    @property
+    def kernels(self) -> KernelSpec:
+        """The layers' choices as one spec."""
+        return KernelSpec(
+            dims=self.task.dims, layers={layer.name: layer.choice for layer in self.layers}
+        )
+
+
+def load_facts(bundle: Path) -> Facts:
+    """Read a bundle's facts; nothing is written and nothing is run.
+
+    Args:
+        bundle: the bundle's folder.
+
+    Raises:
+        BadBundle: a file or field is missing or ill-typed; ``error.field`` names it as
+            ``file:dotted.field``.
+
+    >>> load_facts(Path("no-such-bundle"))
+    Traceback (most recent call last):
+    dashzoo_search.errors.BadBundle: results.json is missing; write the bundle again
+    """
+    bundle = Path(bundle)
+    results = read_json(bundle, "results.json")
+    results.one_of("schema_version", (SCHEMA_VERSION,))
+    task = Task.read(results.inside("task"))
+    backbone, metrics = results.inside("backbone"), results.inside("metrics")
+    default, search = metrics.inside_or_null("default"), results.inside_or_null("search")
+    kept = {item.text("name"): item.text("reason") for item in results.each("kept_layers")}
+    return Facts(
+        name=results.text("name"),
+        task=task,
+        backbone=backbone.text("name"),
+        backbone_args=backbone.inside("args").values,
+        space=_read_space(results),
+        layers=_read_layers(results, task.dims),
+        kept=kept,
+        searched=Outcome.read(metrics.inside("searched")),
+        default=None if default is None else Outcome.read(default),
+        test_reads=results.integer("test_reads"),
+        search=None if search is None else Search.read(search),
+        recipe=Recipe.read(results.inside("recipe")),
+        seed=results.integer("seed"),
+        provenance=Provenance.read(results.inside("provenance")),
+        published=tuple(map(Published.read, results.each("published"))),
+        config=Config.read(read_json(bundle, "config.json")),
+        export=_read_export(bundle),
+        files=tuple(_measure(bundle)),
+    )
+
+
+def _read_space(results: Fields) -> SearchSpace | None:
+    fields = results.inside_or_null("space")
+    if fields is None:
+        return None
+    kernels, dilations = fields.integers("kernels"), fields.integers("dilations")
+    try:
+        return SearchSpace(kernels=kernels, dilations=dilations)
+    except BadSpace as error:
+        results.fail("space", f"a search space ({error})")
+
+
+def _read_layers(results: Fields, dims: int) -> tuple[Layer, ...]:
+    layers = tuple(Layer.read(fields, dims) for fields in results.each("layers"))
+    if not layers or len({layer.name for layer in layers}) < len(layers):
+        results.fail("layers", "a list of one or more layers, each name once")
+    try:
+        KernelSpec(dims=dims, layers={layer.name: layer.choice for layer in layers})
+    except BadSpec as error:
+        results.fail("layers", f"a list of layers with Python names ({error})")
+    return layers
+
+
+def _read_export(bundle: Path) -> Export | None:
+    if not (bundle / "onnx" / "export.json").is_file():
+        return None
+    return Export.read(read_json(bundle, "onnx/export.json"))
+
+
+def _measure(bundle: Path) -> list[File]:
+    found = []
+    for pattern in LISTED:
+        for path in sorted(bundle.glob(pattern)):
+            if path.is_file() and not path.name.startswith("."):
+                with path.open("rb") as stream:
+                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                name = path.relative_to(bundle).as_posix()
+                found.append(File(name=name, bytes=path.stat().st_size, sha256=digest))
+    return found
+
+
+def fingerprint(value: object) -> str:
+    """Hash of a JSON value; figures carry that of the facts they were drawn from."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

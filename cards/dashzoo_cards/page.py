@@ -1,0 +1,128 @@
+"""The card's text: a pure function of `Facts`, filled into `templates/card.md.j2`.
+
+What the template prints is escaped unless it is `Markdown`, so a name from a foreign bundle
+stays text. Nothing about a run is written in the template: every number comes from facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import jinja2
+
+from dashzoo_cards import markdown, words
+from dashzoo_cards.exported import Port
+from dashzoo_cards.facts import Facts
+from dashzoo_cards.markdown import Markdown, code, percent, plain
+from dashzoo_cards.metadata import card_data
+from dashzoo_cards.results import Outcome, Published
+
+__all__ = ["has_alpha", "render_card"]
+
+
+def render_card(facts: Facts) -> str:
+    """The card's text, the same for the same facts.
+
+    Args:
+        facts: the bundle's facts, its figures among the files.
+
+    Raises:
+        BadBundle: the weights' licence is none the Hub knows.
+    """
+    task = facts.task
+    raw_shape = Markdown(f"`({', '.join(map(str, (task.channels, *task.size)))})`")
+    seconds = facts.search.seconds if facts.search else 0.0
+    cpu_seconds = facts.search.cpu_seconds if facts.search else 0.0
+    return _template().render(
+        facts=facts,
+        header=Markdown(card_data(facts).to_yaml()),
+        words={
+            "alt_text": words.alt_text(facts),
+            "arguments": words.arguments(facts),
+            "budget": words.budget(facts),
+            "comparison": words.comparison(facts),
+            "length": _length(facts),
+            "lowering": words.lowering(facts),
+            "parity": words.parity(facts),
+            "search_cpu": words.seconds(cpu_seconds),
+            "search_seconds": words.seconds(seconds),
+            "test_use": words.test_use(facts),
+        },
+        column="searched kernels" if facts.space is not None else "these kernels",
+        metrics=list(_metrics(facts)),
+        published=_published_value,
+        port=_port,
+        has_alpha=has_alpha(facts),
+        raw_shape=raw_shape,
+        onnx_shape=_onnx_shape(facts),
+        classes=_classes(task.classes),
+        folder=markdown.slug(facts.name),
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dashzoo_cards", "templates"),
+        autoescape=False,  # this is Markdown: finalize escapes it
+        finalize=markdown.finalize,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        code=code, literal=markdown.literal, md=Markdown, sizes=markdown.sizes
+    )
+    return environment.get_template("card.md.j2")
+
+
+def has_alpha(facts: Facts) -> bool:
+    """Whether the facts hold a search history to draw."""
+    return facts.search is not None and bool(facts.search.alpha)
+
+
+def _metrics(facts: Facts) -> Iterator[tuple[str, str, str]]:
+    rows = {
+        "test accuracy": lambda o: percent(o.test.accuracy),
+        "validation accuracy": lambda o: percent(o.val.accuracy),
+        "test loss": lambda o: f"{o.test.loss:.4g}",
+        "validation loss": lambda o: f"{o.val.loss:.4g}",
+        "parameters": lambda o: f"{o.parameters:,}",
+        "MACs for one example": lambda o: f"{o.macs:,}",
+        "training epochs": lambda o: f"{o.epochs:,}",
+        "training time": lambda o: words.seconds(o.seconds),
+        "training CPU time": lambda o: words.seconds(o.cpu_seconds),
+    }
+    for label, tell in rows.items():
+        default: Outcome | None = facts.default
+        yield label, tell(facts.searched), "not trained" if default is None else tell(default)
+
+
+def _published_value(item: Published) -> str:
+    if item.metric == "accuracy" and 0 <= item.value <= 1:
+        return percent(item.value)
+    return f"{item.value:g}"
+
+
+def _port(port: Port) -> Markdown:
+    axes = ", ".join(plain(str(axis)) for axis in port.shape)
+    return Markdown(f"{code(port.name)}: {code(port.dtype)} of shape ({axes})")
+
+
+def _onnx_shape(facts: Facts) -> Markdown:
+    shape = facts.export.input.shape if facts.export else ()
+    return Markdown(repr(tuple(axis if isinstance(axis, int) else 1 for axis in shape)))
+
+
+def _classes(names: tuple[str, ...]) -> Markdown:
+    told = ", ".join(map(code, names[:10]))
+    return Markdown(f"{told} and {len(names) - 10:,} more" if len(names) > 10 else told)
+
+
+def _length(facts: Facts) -> str:
+    what = "lengths" if facts.task.dims == 1 else "sizes"
+    fixed = facts.export and all(isinstance(n, int) for n in facts.export.input.shape[1:])
+    refused = "; the ONNX graph takes no other" if fixed else ""
+    return f"Other {what} were not tried{refused}."

@@ -1,0 +1,156 @@
+"""What `results.json` says, as frozen records; each knows how to read itself.
+
+`history` holds the rest of that file, how the network came to be. Units: seconds are wall time, ``cpu_seconds`` process time; accuracies are fractions of 1;
+``macs`` are multiply-accumulates for one example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from dashzoo_cards.fields import Fields
+from dashzoo_search.errors import BadSpec
+from dashzoo_search.spec import Choice
+
+__all__ = ["Layer", "Outcome", "Published", "Score", "Task"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The data: its name, shape, classes, split sizes, origin, licence and hash."""
+
+    name: str
+    kind: str
+    dims: int
+    channels: int
+    size: tuple[int, ...]
+    classes: tuple[str, ...]
+    counts: Mapping[str, int]
+    source: str
+    license: str
+    sha256: str
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From ``results.json:task``; raises BadBundle."""
+        dims = fields.one_of("dims", (1, 2))
+        counts = fields.inside("counts")
+        return cls(
+            name=fields.text("name"),
+            kind=fields.one_of("kind", ("classification",)),
+            dims=dims,
+            channels=fields.integer("channels", low=1),
+            size=fields.integers("size", length=dims),
+            classes=fields.texts("classes"),
+            counts={split: counts.integer(split, low=1) for split in ("train", "val", "test")},
+            source=fields.text("source"),
+            license=fields.text("license"),
+            sha256=fields.sha256("sha256"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One searched convolution beside the one the backbone has by default."""
+
+    name: str
+    choice: Choice
+    default_kernel: tuple[int, ...]
+    default_dilation: tuple[int, ...]
+    in_channels: int
+    out_channels: int
+    groups: int
+    stride: tuple[int, ...]
+    size: tuple[int, ...]
+    parameters: int
+    macs: int
+    default_parameters: int
+    default_macs: int
+
+    @classmethod
+    def read(cls, fields: Fields, dims: int) -> Self:
+        """From one item of ``results.json:layers``; raises BadBundle."""
+        kernel = fields.integers("kernel", length=dims)
+        dilation = fields.integers("dilation", length=dims)
+        try:
+            choice = Choice(kernel, dilation)
+        except BadSpec as error:
+            fields.fail(error.field or "kernel", f"a kernel dashzoo knows ({error})")
+        return cls(
+            name=fields.text("name"),
+            choice=choice,
+            default_kernel=fields.integers("default_kernel", length=dims),
+            default_dilation=fields.integers("default_dilation", length=dims),
+            in_channels=fields.integer("in_channels", low=1),
+            out_channels=fields.integer("out_channels", low=1),
+            groups=fields.integer("groups", low=1),
+            stride=fields.integers("stride", length=dims),
+            size=fields.integers("size", length=dims),
+            parameters=fields.integer("parameters"),
+            macs=fields.integer("macs"),
+            default_parameters=fields.integer("default_parameters"),
+            default_macs=fields.integer("default_macs"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Accuracy, a fraction of 1, and loss on one split."""
+
+    accuracy: float
+    loss: float
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From ``val`` or ``test`` of a network's metrics; raises BadBundle."""
+        return cls(accuracy=fields.number("accuracy", low=0, high=1), loss=fields.number("loss"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One trained network: its scores, size and what its training took."""
+
+    val: Score
+    test: Score
+    parameters: int
+    macs: int
+    best_epoch: int
+    epochs: int
+    seconds: float
+    cpu_seconds: float
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From ``results.json:metrics.searched`` or ``.default``; raises BadBundle."""
+        return cls(
+            val=Score.read(fields.inside("val")),
+            test=Score.read(fields.inside("test")),
+            parameters=fields.integer("parameters"),
+            macs=fields.integer("macs"),
+            best_epoch=fields.integer("best_epoch"),
+            epochs=fields.integer("epochs"),
+            seconds=fields.number("seconds", low=0),
+            cpu_seconds=fields.number("cpu_seconds", low=0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A figure somebody else published on the same task."""
+
+    method: str
+    metric: str
+    value: float
+    source: str
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From one item of ``results.json:published``; raises BadBundle."""
+        return cls(
+            method=fields.text("method"),
+            metric=fields.text("metric"),
+            value=fields.number("value"),
+            source=fields.text("source"),
+        )

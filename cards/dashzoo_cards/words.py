@@ -1,0 +1,134 @@
+"""The card's sentences: what the numbers come to, said plainly and no stronger than they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+
+from dashzoo_cards.facts import Facts
+from dashzoo_cards.markdown import Markdown, code, line, percent, plain
+from dashzoo_cards.results import Outcome
+
+__all__ = ["alt_text", "budget", "comparison", "lowering", "noise", "parity", "test_use"]
+
+
+def comparison(facts: Facts) -> Markdown:
+    """Who won on test, by how much, and how many samples that is."""
+    ours, name = facts.searched, code(facts.backbone)
+    count = facts.task.counts["test"]
+    kind = "searched kernels" if facts.space is not None else "these kernels"
+    score = f"With {kind} it classifies {percent(ours.test.accuracy)} of {count:,} test examples"
+    if facts.default is None:
+        return Markdown(
+            f"{score}. The same backbone with its default kernels was not trained, so nothing "
+            "here says whether the kernels help."
+        )
+    theirs = facts.default.test.accuracy
+    samples = round((ours.test.accuracy - theirs) * count)
+    beside = f"; {name} with its default kernels gets {percent(theirs)}"
+    if samples == 0:
+        return Markdown(f"{score}{beside}. **Neither wins on test.**")
+    winner = f"The {kind} win" if samples > 0 else "The default kernels win"
+    points = abs(ours.test.accuracy - theirs) * 100
+    examples = "example" if abs(samples) == 1 else "examples"
+    verdict = f"**{winner} by {points:.2f} points, {abs(samples):,} test {examples}.**"
+    return Markdown(f"{score}{beside}. {verdict} {noise(ours, facts.default, count)}")
+
+
+def noise(ours: Outcome, theirs: Outcome, count: int) -> str:
+    """Whether a difference stands out from the chance of which examples were drawn.
+
+    Twice the binomial standard error of the difference, the two taken as independent: wide
+    for two networks on the same examples, so what passes it does stand out.
+    """
+    spread = sum(p * (1 - p) / count for p in (ours.test.accuracy, theirs.test.accuracy))
+    band = 2 * math.sqrt(spread)
+    difference = abs(ours.test.accuracy - theirs.test.accuracy)
+    if difference <= band:
+        return (
+            f"That is within ±{100 * band:.2f} points, what chance alone does on a test set of "
+            "this size, and it is one seed: not proof of a difference."
+        )
+    return f"Chance on a test set of this size accounts for ±{100 * band:.2f} points; one seed."
+
+
+def budget(facts: Facts) -> Markdown:
+    """What each side was given to train with, and what the search took on top."""
+    search = facts.search
+    cost = "" if search is None else f" The search took another {seconds(search.seconds)}."
+    if facts.default is None:
+        return Markdown(f"It was trained for {facts.searched.epochs:,} epochs.{cost}")
+    ours, theirs = facts.searched.epochs, facts.default.epochs
+    if ours == theirs:
+        return Markdown(f"Both were trained by the same recipe for {ours:,} epochs.{cost}")
+    return Markdown(
+        f"The budgets differ: {ours:,} epochs with these kernels, {theirs:,} with the default "
+        f"ones.{cost}"
+    )
+
+
+def test_use(facts: Facts) -> Markdown:
+    """How often the test split was read, and what that does to its figures."""
+    reads = facts.test_reads
+    if reads == 1:
+        return Markdown(
+            "The test split was read **once**, when kernels, epoch and weights were fixed; "
+            "every choice was made on the validation split."
+        )
+    if reads == 0:
+        return Markdown(
+            "The record counts no read of the test split: ask where its figures are from."
+        )
+    return Markdown(
+        f"The test split was read **{reads:,} times**; the more often, the more its figures flatter."
+    )
+
+
+def lowering(facts: Facts) -> Markdown:
+    """How many layers were written to ONNX in which form."""
+    forms = Counter(facts.export.lowering.values()) if facts.export else Counter[str]()
+    ordered = sorted(forms.items(), key=lambda item: (-item[1], item[0]))
+    return Markdown(
+        ", ".join(f"{count:,} × {code(form)}" for form, count in ordered) or "none listed"
+    )
+
+
+def parity(facts: Facts) -> Markdown:
+    """The worst difference between ONNX Runtime and torch over all checks."""
+    export = facts.export
+    if export is None or not export.checks:
+        return Markdown("not measured")
+    worst = max(check.relative_to_max for check in export.checks)
+    held = "within" if worst <= export.tolerance else "**beyond**"
+    agree = sum(check.argmax_agree for check in export.checks)
+    total = len(export.checks)
+    return Markdown(
+        f"{worst:.1e} of the largest output, {held} the tolerance of {export.tolerance:.0e} "
+        f"({total:,} checks, same class in {agree:,})"
+    )
+
+
+def alt_text(facts: Facts) -> Markdown:
+    """The kernel picture in words, up to a dozen layers."""
+    told = ", ".join(plain(f"{layer.name} {layer.choice}") for layer in facts.layers[:12])
+    rest = len(facts.layers) - 12
+    more = f", and {rest:,} more in the table below" if rest > 0 else ""
+    return Markdown(f"Kernels of {plain(facts.name)} layer by layer: {told}{more}")
+
+
+def arguments(facts: Facts) -> Markdown:
+    """The backbone's own arguments, or a word that there are none."""
+    if not facts.backbone_args:
+        return Markdown("no arguments")
+    return code(line(json.dumps(dict(facts.backbone_args), sort_keys=True)))
+
+
+def seconds(value: float) -> str:
+    """Seconds with a unit one can feel: ``7.2 s``, ``12 min 5 s``, ``3 h 20 min``."""
+    if value < 100:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,219 @@
+"""A bundle on disk: its files, writing them so that nothing half-done looks whole, checking them.
+
+```
+config.json          timm's schema; kernels in model_args, provenance under the key "dashzoo"
+model.safetensors    weights, preprocessing buffers included
+results.json         every number the card prints
+onnx/model.onnx      onnx/export.json: lowering per layer, errors against torch
+figures/             README.md: the card
+SHA256SUMS           of all of the above; written last, so its presence means the bundle is whole
+search/              working files of the search; not part of the bundle, never published
+```
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dashzoo_search.errors import BadBundle, BundleExists
+
+__all__ = [
+    "CONFIG",
+    "EXPORT",
+    "ONNX",
+    "README",
+    "RESULTS",
+    "SUMS",
+    "WEIGHTS",
+    "WORK",
+    "bundle_files",
+    "check_bundle",
+    "invalidate",
+    "new_folder",
+    "read_json",
+    "refuse_overwrite",
+    "seal",
+    "sha256_file",
+    "write_atomically",
+    "write_json",
+]
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+RESULTS = "results.json"
+ONNX = "onnx/model.onnx"
+EXPORT = "onnx/export.json"
+README = "README.md"
+SUMS = "SHA256SUMS"
+WORK = "search"
+
+_REQUIRED = (CONFIG, WEIGHTS, RESULTS, ONNX, EXPORT, README)
+_MAX_JSON = 64 * 2**20
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` beside ``path``, then move it there: readers see the old bytes or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object, indented, strict (no NaN)."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        BadBundle: the file is missing, huge, or holds no JSON object.
+    """
+    try:
+        if path.stat().st_size > _MAX_JSON:
+            raise BadBundle(f"{path.name} is larger than 64 MB; it is no file of ours", field=path.name)
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BadBundle(f"{path} is missing; is this a dashzoo folder?", field=path.name) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadBundle(f"{path.name} is damaged: {error}", field=path.name) from error
+    if not isinstance(value, dict):
+        raise BadBundle(f"{path.name} must hold a JSON object", field=path.name)
+    return value
+
+
+def bundle_files(folder: Path) -> list[str]:
+    """Relative names of the files that make up the bundle, sorted, without SHA256SUMS."""
+    names = []
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in Path(name).parts)
+        if path.is_file() and not hidden and name != SUMS and not name.startswith(f"{WORK}/"):
+            names.append(name)
+    return sorted(names)
+
+
+def seal(folder: Path) -> None:
+    """Write SHA256SUMS over the bundle's files, as ``sha256sum -c`` reads it.
+
+    Raises:
+        BadBundle: a required file is missing.
+    """
+    for name in _REQUIRED:
+        if not (folder / name).is_file():
+            raise BadBundle(f"{folder} lacks {name}; run the step that writes it", field=name)
+    lines = [f"{sha256_file(folder / name)}  {name}\n" for name in bundle_files(folder)]
+    write_atomically(folder / SUMS, "".join(lines).encode())
+
+
+def check_bundle(folder: Path) -> list[str]:
+    """Check that a bundle is whole and unchanged; returns its files, SHA256SUMS included.
+
+    Raises:
+        BadBundle: a file is missing, changed, or not listed.
+    """
+    if not folder.is_dir():
+        raise BadBundle(f"{folder} is no folder; give a bundle", field=str(folder))
+    sums = folder / SUMS
+    if not sums.is_file():
+        raise BadBundle(
+            f"{folder} has no {SUMS}, so it is not a whole bundle; finish it with 'dashzoo card'",
+            field=SUMS,
+        )
+    listed: dict[str, str] = {}
+    for line in sums.read_text(errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    present = set(bundle_files(folder))
+    for name in _REQUIRED:
+        if name not in listed:
+            raise BadBundle(f"{SUMS} does not list {name}; make the bundle again", field=name)
+    for name in sorted(present ^ set(listed)):
+        state = "is missing" if name in listed else f"is not listed in {SUMS}"
+        raise BadBundle(f"{name} {state}; make the bundle again", field=name)
+    for name, digest in listed.items():
+        if sha256_file(folder / name) != digest:
+            raise BadBundle(f"{name} has changed since the bundle was made", field=name)
+    return [*sorted(present), SUMS]
+
+
+def invalidate(folder: Path, *names: str) -> None:
+    """Remove SHA256SUMS first, then the files or folders a new step makes stale."""
+    (folder / SUMS).unlink(missing_ok=True)
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def refuse_overwrite(folder: Path, *, force: bool) -> None:
+    """Refuse an output folder in use; with ``force``, one that is not ours.
+
+    Raises:
+        BundleExists: going on would lose something.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise BundleExists(f"{folder} is not a plain folder; give another --out")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not _ours(folder):
+        raise BundleExists(f"{folder} holds other files; give an empty or new folder as --out")
+    if not force:
+        raise BundleExists(f"{folder} already holds a bundle; give another --out, or --force")
+
+
+def _ours(folder: Path) -> bool:
+    return (folder / WORK / "search.json").is_file() or (folder / RESULTS).is_file()
+
+
+@contextmanager
+def new_folder(target: Path, *, force: bool) -> Iterator[Path]:
+    """A hidden folder beside ``target`` that takes its place when the block ends well.
+
+    Args:
+        target: must be free, or ours and ``force`` given.
+        force: replace what is there, once the new folder is complete.
+
+    Raises:
+        BundleExists: see `refuse_overwrite`.
+    """
+    refuse_overwrite(target, force=force)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.partial-"))
+    try:
+        yield draft
+        draft.chmod(0o755)
+        refuse_overwrite(target, force=force)
+        old = draft.with_name(draft.name.replace(".partial-", ".old-"))
+        if target.exists():
+            target.rename(old)
+        draft.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

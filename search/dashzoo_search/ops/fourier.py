@@ -1,0 +1,330 @@
+"""Convolution in the frequency domain, from taps.
+
+    y[l] = Σ_t w_t · x[l + o_t]   ⇔   Y[f] = W[f] · X[f],   W[f] = Σ_t w_t · e^{2πi f·o_t / N}
+
+What makes it cheap:
+
+- Only axes with a nonzero offset are transformed; the others join the batch.
+- N is the first even 5-smooth length that keeps the ends from meeting: n + max|o|, not
+  n + 2·max|o|.
+- The spectrum of a few taps is a matmul (`spectrum`), already with frequency first.
+- Mixing is real arithmetic, [2B × i] @ [i × o] per frequency, twice; depthwise it is a product.
+- A stride splits signal and taps into phases, which become input channels, so every transform
+  is at the output's resolution:  x[s·q + r] → x_r[q],  w at offset s·q + r → w_r at q.
+
+Promises: exact up to rounding; first derivatives of any input; float32 or float64 inside,
+whatever autocast says. Not covered: complex input, second derivatives (use the direct path).
+
+Legend: b batch, c channels in, o channels out, g groups, i = c / g, n length, B batch times the
+axes that are not transformed, F frequencies, T taps, s stride.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dashzoo_search.errors import UnsupportedLayer
+from dashzoo_search.ops.direct import CONVOLUTIONS
+from dashzoo_search.ops.spectrum import Plan, irfftn, make_plan, rfftn, to_back, to_front
+from dashzoo_search.ops.taps import Offsets
+
+__all__ = ["fft_conv", "fft_conv_taps"]
+
+
+def fft_conv_taps(
+    x: Tensor,
+    taps: Tensor,
+    offsets: Offsets | Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    groups: int = 1,
+    out: Sequence[int] | None = None,
+) -> Tensor:
+    """Convolve ``x`` with ``taps`` at ``offsets``: ``y[l] = Σ_t w_t · x[s·l + o_t]``.
+
+    Args:
+        x: ``[b, c, *size]``, zero outside.
+        taps: ``[T, o, i]``, one matrix per offset.
+        offsets: T distinct offsets, ``[T, dims]`` or a tuple of tuples.
+        bias: ``[o]`` or None.
+        stride: one integer, or one an axis.
+        groups: of channels.
+        out: output length along each axis; ``ceil(size / stride)`` if None.
+
+    Returns:
+        ``[b, o, *out]``, of x's dtype, or autocast's where that is on.
+
+    Raises:
+        UnsupportedLayer: complex input.
+
+    >>> x, taps = torch.arange(4.0)[None, None], torch.ones(2, 1, 1)
+    >>> fft_conv_taps(x, taps, ((-1,), (1,))).round().flatten().tolist()
+    [1.0, 2.0, 4.0, 2.0]
+    """
+    if x.is_complex() or taps.is_complex():
+        raise UnsupportedLayer("Complex signals are unsupported; convolve real and imaginary parts")
+    size = tuple(x.shape[2:])
+    strides = (stride,) * len(size) if isinstance(stride, int) else tuple(stride)
+    if isinstance(offsets, Tensor):
+        offsets = tuple(tuple(row) for row in offsets.tolist())
+    if out is None:
+        out = tuple(-(-n // s) for n, s in zip(size, strides, strict=True))
+    device = x.device.type
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    result = x.dtype
+    if torch.is_autocast_enabled(device) and result == torch.float32:
+        result = torch.get_autocast_dtype(device)
+    with torch.autocast(device, enabled=False):
+        x, taps = x.to(dtype), taps.to(dtype)
+        bias = None if bias is None else bias.to(dtype)
+        y = _strided(x, taps, offsets, bias, strides, groups, tuple(out))
+    return y.to(result)
+
+
+def _strided(
+    x: Tensor,
+    taps: Tensor,
+    offsets: Offsets,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    groups: int,
+    out: tuple[int, ...],
+) -> Tensor:
+    """Drop what only reads padding, reduce the stride to phases, and leave still axes alone."""
+    size = x.shape[2:]
+    kept = [
+        t
+        for t, offset in enumerate(offsets)
+        if all(-s * (m - 1) <= o < n for o, s, m, n in zip(offset, stride, out, size, strict=True))
+    ]
+    if not kept:
+        kept = [0]
+    if len(kept) < len(offsets):
+        taps = taps[torch.tensor(kept, device=taps.device)]
+        offsets = tuple(offsets[t] for t in kept)
+    moving = [a for a in range(len(size)) if any(offset[a] for offset in offsets)]
+    for axis, (s, m) in enumerate(zip(stride, out, strict=True)):
+        if axis not in moving:
+            x = x.narrow(axis + 2, 0, min(x.shape[axis + 2], s * (m - 1) + 1))
+            x = x[(slice(None),) * (axis + 2) + (slice(None, None, s),)] if s > 1 else x
+    if not moving:
+        ones = (1,) * len(size)
+        return CONVOLUTIONS[len(size)](x, taps[0].view(*taps.shape[1:], *ones), bias, groups=groups)
+    offsets = tuple(tuple(offset[a] for a in moving) for offset in offsets)
+    still = [a for a in range(len(size)) if a not in moving]
+    order = [0, *(a + 2 for a in still), 1, *(a + 2 for a in moving)]
+    x = x.permute(order)
+    lead = x.shape[: 1 + len(still)]
+    x = x.reshape(-1, *x.shape[len(lead) :])
+    steps = tuple(stride[a] for a in moving)
+    if any(s > 1 for s in steps):
+        x, taps, offsets = _phases(x, taps, offsets, steps)
+    y = _correlate(x, taps, offsets, bias, groups, tuple(out[a] for a in moving))
+    y = y.view(*lead, *y.shape[1:])
+    back = [order.index(a) for a in range(len(order))]
+    return y.permute(back)
+
+
+def _phases(
+    x: Tensor, taps: Tensor, offsets: Offsets, stride: tuple[int, ...]
+) -> tuple[Tensor, Tensor, Offsets]:
+    """Split signal and taps into s phases, which become input channels (phase fastest)."""
+    size = x.shape[2:]
+    count = math.prod(stride)
+    short = [-n % s for n, s in zip(size, stride, strict=True)]
+    x = F.pad(x, [pad for n in reversed(short) for pad in (0, n)])
+    split = [part for n, s in zip(x.shape[2:], stride, strict=True) for part in (n // s, s)]
+    x = x.reshape(*x.shape[:2], *split)
+    quotients = range(2, x.dim(), 2)
+    x = x.permute(0, 1, *(q + 1 for q in quotients), *quotients)
+    x = x.reshape(x.shape[0], -1, *x.shape[2 + len(stride) :])
+
+    coarse = [tuple(o // s for o, s in zip(offset, stride, strict=True)) for offset in offsets]
+    distinct = tuple(sorted(set(coarse)))
+    rows = []
+    for offset, quotient in zip(offsets, coarse, strict=True):
+        row = distinct.index(quotient)
+        for o, s in zip(offset, stride, strict=True):
+            row = row * s + o % s
+        rows.append(row)
+    _, outs, ins = taps.shape
+    room = taps.new_zeros(len(distinct) * count, outs, ins)
+    taps = room.index_copy(0, torch.tensor(rows, device=taps.device), taps)
+    taps = taps.view(-1, count, outs, ins).permute(0, 2, 3, 1).reshape(-1, outs, ins * count)
+    return x, taps, distinct
+
+
+def _correlate(
+    x: Tensor,
+    taps: Tensor,
+    offsets: Offsets,
+    bias: Tensor | None,
+    groups: int,
+    out: tuple[int, ...],
+) -> Tensor:
+    plan = make_plan(offsets, tuple(x.shape[2:]), out)
+    if plan.offsets != offsets:
+        number = {offset: t for t, offset in enumerate(plan.offsets)}
+        index = torch.tensor([number[offset] for offset in offsets], device=taps.device)
+        room = taps.new_zeros(len(plan.offsets), *taps.shape[1:])
+        taps = room.index_copy(0, index, taps)
+    return cast(Tensor, _Correlation.apply(x, taps, bias, plan, groups))
+
+
+class _Correlation(torch.autograd.Function):
+    """``x [B, c, *size]``, ``taps [T, o, i]``, ``bias [o]`` → ``[B, o, *out]``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, taps: Tensor, bias: Tensor | None, plan: Plan, groups: int
+    ) -> Tensor:
+        outs = taps.shape[1]
+        signal = _analyse(x, plan, groups)
+        real, imag = (_grouped(part, groups) for part in plan.spectrum(taps))
+        mixed = torch.bmm(signal, real.transpose(1, 2))
+        mixed.baddbmm_(_turned(signal), imag.transpose(1, 2))
+        ctx.plan, ctx.groups, ctx.size = plan, groups, x.shape[2:]
+        ctx.save_for_backward(signal, real, imag)
+        return _synthesise(mixed, plan, plan.out, (len(x), outs), groups, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        signal, real, imag = ctx.saved_tensors
+        plan, groups = ctx.plan, ctx.groups
+        batch, outs = grad.shape[:2]
+        ins = signal.shape[-1]
+        grad_x = grad_taps = grad_bias = None
+        with torch.autocast(grad.device.type, enabled=False):
+            slope = _analyse(grad, plan, groups)
+            turned = _turned(slope)
+            if ctx.needs_input_grad[0]:
+                mixed = torch.bmm(slope, real).baddbmm_(turned, imag, alpha=-1)
+                grad_x = _synthesise(mixed, plan, ctx.size, (batch, groups * ins), groups)
+            if ctx.needs_input_grad[1]:
+                shape = (plan.frequencies, outs, ins)
+                grad_real = torch.bmm(slope.transpose(1, 2), signal).reshape(shape)
+                grad_imag = torch.bmm(turned.transpose(1, 2), signal).reshape(shape).neg_()
+                grad_taps = plan.adjoint(grad_real, grad_imag)
+            if ctx.needs_input_grad[2]:
+                grad_bias = grad.sum((0, *range(2, grad.dim())))
+        return grad_x, grad_taps, grad_bias, None, None
+
+
+def _analyse(x: Tensor, plan: Plan, groups: int) -> Tensor:
+    """``[B, c, *size]`` → real ``[F·g, 2B, i]``, real parts first."""
+    batch, channels = x.shape[:2]
+    z = rfftn(x.reshape(batch * channels, *x.shape[2:]), plan.length)
+    front = to_front(z)
+    if groups == 1:
+        return front.reshape(-1, 2 * batch, channels)
+    split = front.reshape(-1, 2 * batch, groups, channels // groups)
+    return split.transpose(1, 2).reshape(-1, 2 * batch, channels // groups)
+
+
+def _synthesise(
+    mixed: Tensor,
+    plan: Plan,
+    out: Sequence[int],
+    lead: tuple[int, int],
+    groups: int,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """Undo `_analyse`, keep the first ``out`` samples, add the bias."""
+    batch, channels = lead
+    if groups > 1:
+        split = mixed.reshape(-1, groups, 2 * batch, channels // groups)
+        mixed = split.transpose(1, 2).reshape(-1, 2 * batch, channels)
+    z = to_back(mixed.reshape(-1, batch * channels), lead, plan.length)
+    if bias is not None:
+        # A constant lives at frequency zero alone, where it costs nothing to add.
+        z.flatten(2)[..., 0] += bias * plan.samples
+    return irfftn(z, plan.length, out).contiguous()
+
+
+def _grouped(part: Tensor, groups: int) -> Tensor:
+    """``[F, o, i]`` → ``[F·g, o/g, i]``."""
+    return part if groups == 1 else part.reshape(-1, part.shape[1] // groups, part.shape[2])
+
+
+def _turned(z: Tensor) -> Tensor:
+    """Multiply by the imaginary unit: ``[…, 2B, i]``, (Re, Im) → (−Im, Re)."""
+    half = z.shape[1] // 2
+    turned = torch.empty_like(z)
+    torch.neg(z[:, half:], out=turned[:, :half])
+    turned[:, half:] = z[:, :half]
+    return turned
+
+
+def fft_conv(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | Literal["same", "valid"] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """`torch.nn.functional.conv1d` and ``conv2d``, computed in the frequency domain.
+
+    Args:
+        input: ``[b, c, *size]``.
+        weight: ``[o, c / groups, *kernel]``.
+        bias: ``[o]`` or None.
+        stride: one integer, or one an axis.
+        padding: zeros on each side, or ``"same"`` (stride 1 only) or ``"valid"``.
+        dilation: one integer, or one an axis.
+        groups: of channels.
+
+    Raises:
+        ValueError: shapes or settings that torch would not take either.
+
+    >>> x, w = torch.randn(2, 3, 40), torch.randn(5, 3, 7)
+    >>> bool((fft_conv(x, w, padding=3) - torch.conv1d(x, w, padding=3)).abs().max() < 1e-4)
+    True
+    """
+    dims = input.dim() - 2
+    if dims < 1 or weight.dim() != input.dim():
+        raise ValueError(f"input {tuple(input.shape)} and weight {tuple(weight.shape)} do not fit")
+    kernel, size = weight.shape[2:], input.shape[2:]
+    steps, gaps = (
+        (value,) * dims if isinstance(value, int) else tuple(value) for value in (stride, dilation)
+    )
+    spans = [d * (k - 1) for k, d in zip(kernel, gaps, strict=True)]
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"padding must be 'same', 'valid' or integers, not {padding!r}")
+        if padding == "same" and any(s > 1 for s in steps):
+            raise ValueError("padding='same' is for stride 1 only")
+        before = [span // 2 if padding == "same" else 0 for span in spans]
+        after = [
+            span - b if padding == "same" else 0 for span, b in zip(spans, before, strict=True)
+        ]
+    else:
+        before = after = [padding] * dims if isinstance(padding, int) else list(padding)
+    out = [
+        (n + p + q - span - 1) // s + 1
+        for n, p, q, span, s in zip(size, before, after, spans, steps, strict=True)
+    ]
+    if min(out) < 1:
+        raise ValueError(f"the kernel reaches further than the padded input of {tuple(size)}")
+    axes = ([d * j - p for j in range(k)] for k, d, p in zip(kernel, gaps, before, strict=True))
+    taps = weight.flatten(2).movedim(-1, 0)
+    return fft_conv_taps(
+        input,
+        taps,
+        tuple(itertools.product(*axes)),
+        bias,
+        stride=steps,
+        groups=groups,
+        out=out,
+    )

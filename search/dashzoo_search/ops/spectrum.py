@@ -1,0 +1,217 @@
+"""The spectrum of a few taps: transform lengths, the constants, and both directions.
+
+    W[f] = Σ_t w_t · e^{2πi f·o_t / N}
+
+Two exact ways, and a plan that picks the one with fewer operations:
+
+- *Few taps*: with offsets symmetric about zero, ``Re W = cos · (w₊ + w₋)`` and
+  ``Im W = sin · (w₊ − w₋)``: two real matmuls over half the offsets. The constants are cached
+  per (offsets, N, dtype, device), shared by all layers, and are in no state dict.
+- *Many taps*: scatter into a zero buffer of N samples and take its FFT.
+
+The adjoint (gradient) of W with respect to the taps carries the weights of the half spectrum:
+a frequency that stands for itself and its mirror counts twice, and all are divided by N.
+
+Legend: T taps, o output channels, i input channels of one group, N transform length (its
+product over axes), F frequencies (N/2 + 1 along the last axis), H offsets with o > 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from dashzoo_search.ops.taps import Offsets
+
+__all__ = ["Plan", "make_plan", "smooth_length"]
+
+LARGEST_CONSTANT = 16_000_000  # numbers in one constant matrix; beyond it taps are scattered
+MATMUL_SECONDS = 1 / 35e9  # per multiply-add, measured on one AVX-512 core
+SCATTER_SECONDS = 8e-9  # per frequency and channel pair: FFT and transposition
+
+
+def smooth_length(least: int) -> int:
+    """The smallest even 5-smooth integer that is at least ``least``.
+
+    >>> [smooth_length(n) for n in (1, 7, 301, 1999)]
+    [2, 8, 320, 2000]
+    """
+    best = 2 ** max(1, math.ceil(math.log2(max(least, 2))))
+    for fives, threes in itertools.product(range(14), range(21)):
+        odd = 5**fives * 3**threes
+        if 2 * odd >= best:
+            continue
+        twos = max(1, math.ceil(math.log2(least / odd)))
+        size: int = odd * 2**twos
+        if least <= size < best:
+            best = size
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How taps at given offsets are carried to the frequency domain and back.
+
+    Attributes:
+        offsets: sorted, symmetric about zero, zero among them: T = 2H + 1.
+        length: N, one integer a transformed axis.
+        out: output samples wanted, one integer a transformed axis.
+        by_matmul: whether the spectrum is taken by matmul rather than by scatter and FFT.
+    """
+
+    offsets: Offsets
+    length: tuple[int, ...]
+    out: tuple[int, ...]
+    by_matmul: bool
+
+    @property
+    def frequencies(self) -> int:
+        """F, over all transformed axes."""
+        return math.prod(self.length[:-1]) * (self.length[-1] // 2 + 1)
+
+    @property
+    def samples(self) -> int:
+        """N, over all transformed axes."""
+        return math.prod(self.length)
+
+    def spectrum(self, taps: Tensor) -> tuple[Tensor, Tensor]:
+        """Real and imaginary part, each ``[F, o, i]``, of taps ``[T, o, i]``."""
+        tail = taps.shape[1:]
+        if self.by_matmul:
+            cos, sin = _waves(self.offsets, self.length, taps.dtype, taps.device)
+            even, odd = _fold(taps.reshape(len(taps), -1))
+            return (cos @ even).view(-1, *tail), (sin @ odd).view(-1, *tail)
+        buffer = taps.new_zeros(tail.numel(), self.samples)
+        index = _positions(self.offsets, self.length, taps.device)
+        buffer.index_copy_(1, index, taps.reshape(len(taps), -1).t())
+        waves = rfftn(buffer.view(-1, *self.length), self.length)
+        parts = to_front(waves).view(-1, 2, *tail)
+        # The FFT's kernel is e^{−i…}, ours e^{+i…}.
+        return parts[:, 0], parts[:, 1].neg()
+
+    def adjoint(self, real: Tensor, imag: Tensor) -> Tensor:
+        """Gradient ``[T, o, i]`` from the gradients of what `spectrum` gave."""
+        tail = real.shape[1:]
+        if self.by_matmul:
+            cos, sin = _scaled_waves(self.offsets, self.length, real.dtype, real.device)
+            even = cos @ real.reshape(len(real), -1)
+            odd = sin @ imag.reshape(len(imag), -1)
+            plus, minus = even[1:] + odd, even[1:] - odd
+            return torch.cat((minus.flip(0), even[:1], plus)).view(-1, *tail)
+        pairs = torch.stack((real, -imag), dim=1).view(-1, tail.numel())
+        buffer = irfftn(to_back(pairs, (tail.numel(),), self.length), self.length, self.length)
+        index = _positions(self.offsets, self.length, real.device)
+        return buffer.reshape(tail.numel(), -1).index_select(1, index).t().reshape(-1, *tail)
+
+
+@lru_cache(maxsize=1024)
+def make_plan(offsets: Offsets, size: tuple[int, ...], out: tuple[int, ...]) -> Plan:
+    """Plan a correlation ``y[l] = Σ w_t x[l + o_t]`` for l in 0 … out − 1.
+
+    Args:
+        offsets: any distinct offsets; the plan's are these, made symmetric, with zero added.
+        size: length of x, one integer an axis.
+        out: length of y, likewise.
+    """
+    axes = list(zip(*offsets, strict=True))
+    length = tuple(
+        smooth_length(max(n - min(0, *axis, 0), m + max(0, *axis, 0)))
+        for axis, n, m in zip(axes, size, out, strict=True)
+    )
+    both = {*offsets, *(tuple(-o for o in offset) for offset in offsets), (0,) * len(size)}
+    plan = Plan(tuple(sorted(both)), length, out, by_matmul=True)
+    numbers = plan.frequencies * len(plan.offsets)
+    if numbers > LARGEST_CONSTANT or (
+        numbers * MATMUL_SECONDS > plan.frequencies * SCATTER_SECONDS
+    ):
+        plan = Plan(plan.offsets, length, out, by_matmul=False)
+    return plan
+
+
+def rfftn(x: Tensor, length: Sequence[int]) -> Tensor:
+    """Half spectrum along the last ``len(length)`` axes, zero-padded one axis at a time."""
+    z = torch.fft.rfft(x, n=length[-1])
+    for axis, n in enumerate(length[:-1], start=-len(length)):
+        z = torch.fft.fft(z, n=n, dim=axis)
+    return z
+
+
+def irfftn(z: Tensor, length: Sequence[int], out: Sequence[int]) -> Tensor:
+    """Undo `rfftn`, keeping the first ``out`` samples of each axis."""
+    for axis, m in enumerate(out[:-1], start=-len(length)):
+        z = torch.fft.ifft(z, dim=axis).narrow(axis, 0, m)
+    return torch.fft.irfft(z, n=length[-1])[..., : out[-1]]
+
+
+def to_front(z: Tensor) -> Tensor:
+    """Complex ``[..., *frequencies]``, leading axes merged to m → real ``[2F, m]``.
+
+    A plain transposition of a matrix: it has a blocked kernel where a general permutation of
+    complex numbers has none.
+    """
+    pairs = torch.view_as_real(z.contiguous())
+    return pairs.view(len(z), -1).t().contiguous()
+
+
+def to_back(pairs: Tensor, lead: tuple[int, ...], length: Sequence[int]) -> Tensor:
+    """Undo `to_front`: real ``[2F, m]`` → complex ``[*lead, *frequencies]``."""
+    shape = (*lead, *length[:-1], length[-1] // 2 + 1, 2)
+    return torch.view_as_complex(pairs.t().contiguous().view(shape))
+
+
+def _fold(taps: Tensor) -> tuple[Tensor, Tensor]:
+    middle = len(taps) // 2
+    plus, minus = taps[middle + 1 :], taps[:middle].flip(0)
+    return torch.cat((taps[middle : middle + 1], plus + minus)), plus - minus
+
+
+@lru_cache(maxsize=64)
+def _waves(
+    offsets: Offsets, length: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """``cos [F, 1 + H]`` and ``sin [F, H]`` of the angles between frequencies and offsets."""
+    # A cache must not be filled with tensors that only inference mode can use.
+    with torch.inference_mode(False), torch.no_grad():
+        turns = torch.zeros(1, 1, dtype=torch.float64)
+        half = torch.tensor(offsets[len(offsets) // 2 :], dtype=torch.int64)
+        for axis, n in enumerate(length):
+            bins = n // 2 + 1 if axis == len(length) - 1 else n
+            # Whole turns are dropped in integers, so the angle is exact to the last bit.
+            part = (torch.arange(bins)[:, None] * half[:, axis]).remainder(n).double() / n
+            turns = (turns[..., None, :] + part).reshape(-1, len(half))
+        angles = 2 * math.pi * turns
+        cos, sin = angles.cos(), angles[:, 1:].sin()
+        return cos.to(device, dtype), sin.to(device, dtype)
+
+
+@lru_cache(maxsize=64)
+def _scaled_waves(
+    offsets: Offsets, length: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The adjoint of `_waves`: transposed, and weighed by how often each frequency counts."""
+    with torch.inference_mode(False), torch.no_grad():
+        count = torch.full((*length[:-1], length[-1] // 2 + 1), 2.0, dtype=torch.float64)
+        count[..., 0] = 1
+        count[..., -1] = 1
+        scale = count.flatten() / math.prod(length)
+        cos, sin = _waves(offsets, length, torch.float64, torch.device("cpu"))
+        return tuple((wave.t() * scale).to(device, dtype) for wave in (cos, sin))  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=64)
+def _positions(offsets: Offsets, length: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where each offset falls in a buffer of N samples that wraps round, row-major."""
+    flat = []
+    for offset in offsets:
+        position = 0
+        for o, n in zip(offset, length, strict=True):
+            position = position * n + o % n
+        flat.append(position)
+    with torch.inference_mode(False):
+        return torch.tensor(flat, device=device)

@@ -1,0 +1,128 @@
+"""The supernet: a network in which every searchable convolution is an aggregate of choices.
+
+`build_supernet` swaps each of them for an `AggConv` over the choices that fit the plane the layer
+sees. Keys are the layers' qualified names in the backbone, the same as in a `KernelSpec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from dashzoo_search.errors import BadBackbone, BadSpec
+from dashzoo_search.networks.convs import ConvLayer, conv_layers, replace_module
+from dashzoo_search.networks.searched import SearchedNet
+from dashzoo_search.ops import AggConv
+from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
+
+__all__ = ["Supernet", "build_supernet"]
+
+
+class Supernet(nn.Module):
+    """A network with aggregated convolutions.
+
+    Args:
+        network: a `SearchedNet` whose searchable convolutions are `AggConv`s.
+        layers: those, by qualified name in ``network.backbone``.
+        kept: every other convolution, with the reason it was left alone.
+    """
+
+    def __init__(
+        self, network: SearchedNet, layers: Mapping[str, AggConv], kept: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.layers: Mapping[str, AggConv] = MappingProxyType(dict(layers))
+        self.kept: Mapping[str, str] = MappingProxyType(dict(kept))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw samples → raw outputs."""
+        return self.network(x)  # type: ignore[no-any-return]
+
+    def architecture(self) -> Iterator[nn.Parameter]:
+        """One α a layer."""
+        return (layer.alpha for layer in self.layers.values())
+
+    def weights(self) -> Iterator[nn.Parameter]:
+        """Every parameter that is no α."""
+        alphas = {id(alpha) for alpha in self.architecture()}
+        return (p for p in self.parameters() if id(p) not in alphas)
+
+    def coefficients(self) -> dict[str, Tensor]:
+        """The mixing coefficients of each layer, detached, as evaluation uses them."""
+        with torch.no_grad():
+            return {name: layer.alpha.softmax(0).cpu() for name, layer in self.layers.items()}
+
+    def choices(self, name: str) -> tuple[Choice, ...]:
+        """Choices of layer ``name`` in the signal's own dims, in the order of its α."""
+        dims = self.network.dims
+        return tuple(Choice(c.kernel[-dims:], c.dilation[-dims:]) for c in self.layers[name].choices)
+
+    def select(self, spec: KernelSpec) -> None:
+        """Make every layer one-hot at its choice in ``spec``, in place.
+
+        The chosen weight becomes the aggregated kernel restricted to the choice's support: what
+        the supernet really computed there.
+
+        Raises:
+            BadSpec: the spec names other layers, or a choice the layer does not have.
+        """
+        if set(spec.layers) != set(self.layers):
+            name = sorted(set(spec.layers) ^ set(self.layers))[0]
+            raise BadSpec(f"the spec and the supernet disagree about layer {name}", field="layers")
+        for name, choice in spec.layers.items():
+            choices = self.choices(name)
+            if choice not in choices:
+                raise BadSpec(f"{choice} was no choice of layer {name}", field=f"layers.{name}")
+            self.layers[name].select(choices.index(choice), weight="aggregate")
+
+
+def build_supernet(network: SearchedNet, space: SearchSpace, size: tuple[int, ...]) -> Supernet:
+    """Swap the searchable convolutions of ``network`` for aggregates, in place.
+
+    Args:
+        network: freshly built, with the backbone's own kernels.
+        space: kernel sizes × dilations; a layer gets those that fit its plane.
+        size: of a raw sample, (l,) or (h, w).
+
+    Raises:
+        BadBackbone: nothing in this backbone can be searched on inputs of that size.
+    """
+    planes = network.preprocess(network.example_input(size, batch=2))
+    layers: dict[str, AggConv] = {}
+    kept: dict[str, str] = {}
+    for layer in list(conv_layers(network.backbone, planes, dims=network.dims)):
+        choices = space.fitting(layer.size)
+        reason = layer.reason
+        if not reason and len(choices) < 2:
+            plane = "×".join(map(str, layer.size))
+            reason = f"its plane of {plane} leaves {len(choices) or 'no'} choice"
+        if reason:
+            kept[layer.name] = reason
+            continue
+        layers[layer.name] = _aggregate(layer, choices)
+        replace_module(network.backbone, layer.name, layers[layer.name])
+    if not layers:
+        some = next(iter(kept.items()), ("its layers", "no convolution"))
+        raise BadBackbone(
+            f"{network.backbone_name} has no convolution to search on inputs of {list(size)} "
+            f"({some[0]}: {some[1]}); try --resize, other --kernels, or another backbone"
+        )
+    return Supernet(network, layers, kept)
+
+
+def _aggregate(layer: ConvLayer, choices: tuple[Choice, ...]) -> AggConv:
+    conv = layer.conv
+    return AggConv(
+        conv.in_channels,
+        conv.out_channels,
+        [choice.on_plane() for choice in choices],
+        stride=conv.stride,
+        groups=conv.groups,
+        bias=conv.bias is not None,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+    )

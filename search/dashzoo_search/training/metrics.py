@@ -1,0 +1,48 @@
+"""Scores of a network, always over the whole split."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dashzoo_search.tasks.task import Split
+
+__all__ = ["Score", "evaluate", "predict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Accuracy in [0, 1] and mean cross entropy in nats."""
+
+    accuracy: float
+    loss: float
+
+    def better_than(self, other: Score | None) -> bool:
+        """Higher accuracy, or as high and a lower loss."""
+        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+
+    def to_json(self) -> dict[str, float]:
+        """A plain dict."""
+        return asdict(self)
+
+
+def predict(network: nn.Module, X: Tensor, *, batch_size: int = 256) -> Tensor:
+    """Raw outputs [n, num_classes] of ``network`` in eval mode, on its own device, from [n, c, …]."""
+    device = next(network.parameters()).device
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        outputs = [network(part.to(device)) for part in X.split(batch_size)]
+    network.train(training)
+    return torch.cat(outputs)
+
+
+def evaluate(network: nn.Module, split: Split, *, batch_size: int = 256) -> Score:
+    """Score ``network`` on the whole of ``split``."""
+    outputs = predict(network, torch.from_numpy(split.X), batch_size=batch_size).double().cpu()
+    y = torch.from_numpy(split.y)
+    accuracy = (outputs.argmax(1) == y).double().mean().item()
+    return Score(accuracy, F.cross_entropy(outputs, y).item())

@@ -1,0 +1,270 @@
+"""AggConv against the sum of ordinary convolutions: values, gradients, selection, state."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dashzoo_search.errors import UnsupportedLayer
+from dashzoo_search.ops import AggConv
+from dashzoo_search.relax import GumbelSoftmax
+from dashzoo_search.spec import Choice, SearchSpace
+
+from .reference import assert_close, assert_same, layer_of, sum_of_convolutions
+
+STRATEGIES = ("auto", "direct", "fourier", "mixed_results")
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+SPACE = SearchSpace(kernels=(3, 7), dilations=(1, 3))
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> tuple[AggConv, Tensor]:
+    plane = draw(st.booleans())
+    dims = 1 if plane else draw(st.integers(1, 2))
+    size = tuple(draw(st.integers(1, 40 if dims == 1 else 12)) for _ in range(dims))
+    choice = st.builds(
+        Choice,
+        st.tuples(*[st.sampled_from((1, 3, 5, 9))] * dims),
+        st.tuples(*[st.integers(1, 7)] * dims),
+    )
+    choices = draw(st.lists(choice, min_size=1, max_size=4))
+    if plane:
+        choices, size = [choice.on_plane() for choice in choices], (1, *size)
+    groups, outs, ins = draw(
+        st.tuples(st.sampled_from((1, 2, 3)), st.integers(1, 2), st.integers(1, 2))
+    )
+    dtype = draw(st.sampled_from((torch.float32, torch.float64)))
+    torch.manual_seed(draw(st.integers(0, 2**16)))
+    layer = layer_of(
+        choices,
+        ins * groups,
+        outs * groups,
+        stride=draw(st.sampled_from((1, 2, 3))),
+        groups=groups,
+        bias=draw(st.booleans()),
+        strategy=draw(st.sampled_from(STRATEGIES)),
+        dtype=dtype,
+    )
+    x = torch.randn(draw(st.integers(1, 3)), ins * groups, *size, dtype=dtype)
+    return layer, x
+
+
+@settings(max_examples=250, deadline=None)
+@given(layers())
+def test_equals_the_sum_of_convolutions(case: tuple[AggConv, Tensor]) -> None:
+    layer, x = case
+    assert_same(layer, x, TOLERANCE[x.dtype])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("size", [(150,), (1, 150), (16, 17)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_at_the_sizes_of_real_layers(strategy: str, size: tuple[int, ...], stride: int) -> None:
+    space = SearchSpace(kernels=(3, 7, 11, 15), dilations=(1, 3, 7, 15))
+    choices = [c.on_plane() for c in space.choices(dims=1)]
+    if len(size) == 1:
+        choices = list(space.choices(dims=1))
+    elif size[0] > 1:
+        choices = list(SearchSpace(kernels=(3, 5, 7), dilations=(1, 3, 7)).choices(dims=2))
+    torch.manual_seed(0)
+    layer = layer_of(choices, 8, 12, stride=stride, strategy=strategy)
+    assert_same(layer, torch.randn(4, 8, *size), 1e-5)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("groups", [4, 2])
+def test_depthwise_and_grouped(strategy: str, groups: int) -> None:
+    torch.manual_seed(0)
+    layer = layer_of(SPACE.choices(dims=2), 4, 8, groups=groups, strategy=strategy)
+    assert_same(layer, torch.randn(2, 4, 11, 8), 1e-5)
+    layer = layer_of(SPACE.choices(dims=1), 6, 6, groups=6, strategy=strategy, stride=groups // 2)
+    assert_same(layer, torch.randn(2, 6, 33), 1e-5)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "fourier"])
+def test_offsets_beyond_the_signal_read_only_padding(strategy: str) -> None:
+    torch.manual_seed(0)
+    choices = [Choice.cube(k, d, dims=1) for k in (3, 15) for d in (1, 127)]
+    layer = layer_of(choices, 2, 3, strategy=strategy, dtype=torch.float64)
+    for n in (1, 2, 9, 200):
+        assert_same(layer, torch.randn(2, 2, n, dtype=torch.float64), 1e-10)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "fourier"])
+def test_gradcheck(strategy: str) -> None:
+    torch.manual_seed(0)
+    layer = layer_of(
+        SearchSpace(kernels=(3, 5), dilations=(1, 2)).choices(dims=1),
+        2,
+        4,
+        groups=2,
+        stride=2,
+        strategy=strategy,
+        dtype=torch.float64,
+    )
+    assert layer.bias is not None
+    names = ("weight", "alpha", "bias")
+
+    def run(x: Tensor, *parameters: Tensor) -> Tensor:
+        state = dict(zip(names, parameters, strict=True))
+        return torch.func.functional_call(layer, state, (x,))  # type: ignore[no-any-return]
+
+    x = torch.randn(2, 2, 7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(run, (x, layer.weight, layer.alpha, layer.bias))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_frozen_inputs_and_parameters_get_no_gradient(strategy: str) -> None:
+    layer = layer_of(SPACE.choices(dims=1), 3, 5, strategy=strategy)
+    layer.weight.requires_grad_(False)
+    layer.alpha.requires_grad_(False)
+    layer(torch.randn(2, 3, 20)).sum().backward()
+    assert layer.bias is not None
+    assert layer.bias.grad is not None
+    assert layer.weight.grad is None
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_autocast_follows_convolution(strategy: str) -> None:
+    torch.manual_seed(0)
+    layer = layer_of(SPACE.choices(dims=1), 4, 4, strategy=strategy)
+    x = torch.randn(2, 4, 50, requires_grad=True)
+    exact = sum_of_convolutions(layer, x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+        like = F.conv1d(x, layer.choice_weight(0))
+        y.sum().backward()
+    assert y.dtype == like.dtype == torch.bfloat16 or strategy == "mixed_results"
+    assert x.grad is not None
+    assert x.grad.dtype == layer.weight.grad.dtype == torch.float32  # type: ignore[union-attr]
+    assert_close(y.float(), exact, 0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_transforms_in_single(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = layer_of(SPACE.choices(dims=1), 4, 4, strategy="fourier").to(dtype)
+    x = torch.randn(2, 4, 50, dtype=dtype)
+    y = layer(x)
+    assert y.dtype == dtype
+    exact = copy.deepcopy(layer).float()
+    assert_close(y.float(), sum_of_convolutions(exact, x.float()), 0.02)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("weight", ["choice", "aggregate"])
+def test_selected_is_one_plain_convolution(strategy: str, weight: str) -> None:
+    torch.manual_seed(0)
+    layer = layer_of(SPACE.choices(dims=2), 3, 5, stride=2, strategy=strategy, dtype=torch.float64)
+    index, choice = 2, layer.choices[2]
+    kernel = layer.restricted(index) if weight == "aggregate" else layer.choice_weight(index)
+    kernel = kernel.detach().clone()
+    layer.select(index, weight=weight)  # type: ignore[arg-type]
+    assert layer.selected == index
+    assert layer.coefficients().tolist() == [0, 0, 1, 0]
+    x = torch.randn(2, 3, 15, 14, dtype=torch.float64)
+    expected = F.conv2d(x, kernel, layer.bias, 2, choice.padding, choice.dilation)
+    assert_close(layer(x), expected, 1e-10)
+    assert_close(layer.restricted(index), kernel, 1e-12)
+
+    twin = AggConv(3, 5, layer.choices, stride=2, strategy=strategy, dtype=torch.float64)
+    assert twin.selected is None
+    twin.load_state_dict(layer.state_dict())
+    assert twin.selected == index
+    assert torch.equal(twin(x), layer(x))
+    assert copy.deepcopy(layer).selected == index
+
+
+def test_selection_follows_a_write_in_place() -> None:
+    layer, other = (AggConv(1, 1, SPACE.choices(dims=1)) for _ in range(2))
+    assert layer.selected is None
+    other.select(1)
+    for name, buffer in layer.state_dict().items():  # as an average of models does
+        buffer.copy_(other.state_dict()[name])
+    assert layer.selected == 1
+
+
+def test_state_holds_parameters_and_the_selection_only() -> None:
+    layer = AggConv(2, 2, SPACE.choices(dims=1))
+    layer(torch.randn(1, 2, 30))
+    assert set(layer.state_dict()) == {"weight", "alpha", "bias", "picked"}
+    assert layer.alpha.count_nonzero() == 0
+    assert "4 choices" in repr(layer)
+
+
+def test_aggregated_kernel_is_the_sum_of_dilated_kernels() -> None:
+    layer = layer_of(SPACE.choices(dims=1), 2, 3)
+    offsets, taps = layer.aggregated()
+    assert offsets.dtype == torch.int64
+    dense = torch.zeros(3, 2, 19)
+    for a, c, i in zip(layer.coefficients(), layer.choices, range(4), strict=True):
+        dense[..., 9 - c.padding[0] : 10 + c.padding[0] : c.dilation[0]] += (
+            a * layer.choice_weight(i)
+        ).detach()
+    assert_close(taps.detach().movedim(0, -1), dense[..., offsets[:, 0] + 9], 1e-6)
+
+
+def test_weights_start_as_torch_starts_them() -> None:
+    torch.manual_seed(0)
+    layer = AggConv(64, 64, SPACE.choices(dims=1))
+    for index, choice in enumerate(layer.choices):
+        plain = torch.nn.Conv1d(64, 64, choice.kernel[0]).weight
+        ours = layer.choice_weight(index)
+        assert ours.shape == plain.shape
+        assert ours.std().item() == pytest.approx(plain.std().item(), rel=0.05)
+
+
+def test_choice_weight_round_trip() -> None:
+    layer = AggConv(2, 3, SPACE.choices(dims=2))
+    kernel = torch.randn(3, 2, 7, 7)
+    layer.set_choice_weight(3, kernel)
+    assert torch.equal(layer.choice_weight(3), kernel)
+    with pytest.raises(ValueError, match="size"):
+        layer.set_choice_weight(0, kernel)
+
+
+def test_noise_only_while_training() -> None:
+    relaxation = GumbelSoftmax(generator=torch.Generator().manual_seed(0))
+    layer = AggConv(1, 1, SPACE.choices(dims=1), relaxation=relaxation)
+    assert not torch.equal(layer.coefficients(), layer.coefficients())
+    layer.eval()
+    assert torch.equal(layer.coefficients(), torch.full((4,), 0.25))
+    layer.train().select(0, weight="aggregate")
+    assert relaxation.training
+
+
+def test_second_call_in_training_after_inference_mode() -> None:
+    layer = layer_of(SPACE.choices(dims=1), 2, 2, strategy="fourier")
+    x = torch.randn(1, 2, 37)
+    with torch.inference_mode():
+        layer(x)
+    layer(x).sum().backward()
+
+
+def test_refusals() -> None:
+    choices = SPACE.choices(dims=1)
+    with pytest.raises(ValueError, match="divide"):
+        AggConv(3, 4, choices, groups=2)
+    with pytest.raises(ValueError, match="auto, direct, fourier, mixed_results"):
+        AggConv(3, 4, choices, strategy="fast")
+    with pytest.raises(ValueError, match="axes"):
+        AggConv(3, 4, [choices[0], choices[0].on_plane()])
+    with pytest.raises(ValueError, match="at least one"):
+        AggConv(3, 4, [])
+    with pytest.raises(UnsupportedLayer, match="3 axes"):
+        AggConv(3, 4, [Choice.cube(3, 1, dims=3)])
+    with pytest.raises(ValueError, match="stride"):
+        AggConv(3, 4, choices, stride=0)
+    layer = AggConv(3, 4, choices)
+    with pytest.raises(ValueError, match="expected"):
+        layer(torch.randn(2, 5, 10))
+    with pytest.raises(IndexError):
+        layer.select(4)
+    with pytest.raises(ValueError, match="aggregate"):
+        layer.select(0, weight="all")  # type: ignore[arg-type]
