@@ -50,7 +50,7 @@ def main() -> None:
         if options.only not in name:
             continue
         times = measure(batch, channels, size, space, curves, budget=2 if options.quick else 6)
-        offsets = layer(channels, size, space, "auto").geometry.offsets
+        offsets = layer(channels, space, "auto").geometry.offsets
         kept = tuple(o for o in offsets if all(abs(a) < n for a, n in zip(o, size, strict=True)))
         ones = (1,) * len(size)
         path = cheaper(kept, batch, (channels, channels), size, ones, 1)
@@ -84,7 +84,7 @@ def cases(*, quick: bool) -> list[tuple[str, int, int, tuple[int, ...], list[Cho
     return found
 
 
-def layer(channels: int, size: tuple[int, ...], choices: list[Choice], strategy: str) -> AggConv:
+def layer(channels: int, choices: list[Choice], strategy: str) -> AggConv:
     """The layer under test, drawn alike for every strategy."""
     torch.manual_seed(0)
     made = AggConv(channels, channels, choices, strategy=strategy)
@@ -104,7 +104,7 @@ def measure(
     """Milliseconds per curve: the minimum over repeats that take turns."""
     runs: dict[str, Callable[[Tensor], Tensor]] = {}
     for curve in curves:
-        made = layer(channels, size, choices, "direct" if curve == "kron" else curve)
+        made = layer(channels, choices, "direct" if curve == "kron" else curve)
         runs[curve] = (lambda x, m=made: kron(m, x)) if curve == "kron" else made
     x = torch.randn(batch, channels, *size, requires_grad=True)
     slope = torch.randn(batch, channels, *size)
@@ -142,7 +142,7 @@ def kron(made: AggConv, x: Tensor) -> Tensor:
     for index, (alpha, choice) in enumerate(zip(made.coefficients(), made.choices, strict=True)):
         pattern = torch.zeros(choice.dilation)
         pattern[(0,) * made.dims] = 1
-        dilated = torch.kron(made.choice_weight(index), pattern)
+        dilated = torch.kron(made.choice_weight(index).contiguous(), pattern)
         dilated = dilated[(..., *(slice(0, extent) for extent in choice.extent))]
         pads = [(w - e) // 2 for w, e in zip(widest, choice.extent, strict=True)]
         full = torch.nn.functional.pad(dilated, [p for pad in reversed(pads) for p in (pad, pad)])

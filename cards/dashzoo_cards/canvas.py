@@ -40,7 +40,7 @@ class Canvas:
     def __init__(self, height: int) -> None:
         self.height = height
         self.figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
-        self._agg = FigureCanvasAgg(self.figure)
+        self._agg: Any = FigureCanvasAgg(self.figure)  # matplotlib leaves its methods untyped
 
     def axes(self, left: float, top: float, width: float, height: float) -> Any:
         """Axes over a rectangle given in pixels, without frame or ticks."""
@@ -65,13 +65,16 @@ class Canvas:
 
     def fit(self, text: str, room: float, **style: Any) -> str:
         """``text``, its middle cut out until it is at most ``room`` pixels wide."""
-        kept = len(text)
-        short = text
-        while self.width(short, **style) > room and kept > 4:
-            kept -= 1
-            tail = kept * 2 // 3
-            short = f"{text[: kept - tail]}…{text[len(text) - tail :]}"
-        return short
+        if self.width(text, **style) <= room:
+            return text
+        fits, fails = 0, len(text)
+        while fails - fits > 1:
+            kept = (fits + fails) // 2
+            if self.width(_without_middle(text, kept), **style) <= room:
+                fits = kept
+            else:
+                fails = kept
+        return _without_middle(text, fits)
 
     def block(self, x: float, y: float, width: float, height: float, colour: str) -> None:
         """A filled rectangle, its centre at pixel (x, y)."""
@@ -104,6 +107,11 @@ def replace_file(path: Path, content: bytes) -> Path:
     finally:
         neighbour.unlink(missing_ok=True)
     return path
+
+
+def _without_middle(text: str, kept: int) -> str:
+    tail = kept * 2 // 3
+    return f"{text[: kept - tail]}…{text[len(text) - tail :]}"
 
 
 def _style(style: dict[str, Any]) -> dict[str, Any]:

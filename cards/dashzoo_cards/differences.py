@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dashzoo_cards.facts import Facts
 from dashzoo_cards.figures import is_current
-from dashzoo_cards.page import has_alpha, render_card
+from dashzoo_cards.page import render_card
 
 __all__ = ["in_card", "in_config", "in_export", "in_figures"]
 
@@ -60,7 +60,7 @@ def in_export(facts: Facts) -> Iterator[str]:
 
 def in_figures(facts: Facts, bundle: Path) -> Iterator[str]:
     """The figures against the facts they should have been drawn from."""
-    for name in ("kernels.png", "alpha.png") if has_alpha(facts) else ("kernels.png",):
+    for name in ("kernels.png", "alpha.png") if facts.has_history else ("kernels.png",):
         path = bundle / "figures" / name
         if not path.is_file():
             yield f"figures/{name} is missing; write the card again"

@@ -101,6 +101,13 @@ class Facts:
             dims=self.task.dims, layers={layer.name: layer.choice for layer in self.layers}
         )
 
+    @property
+    def has_history(self) -> bool:
+        """Whether the search left mixture weights of these layers, epoch by epoch."""
+        if self.search is None or not self.search.alpha:
+            return False
+        return any(layer.name in self.search.alpha[0][1] for layer in self.layers)
+
 
 def load_facts(bundle: Path) -> Facts:
     """Read a bundle's facts; nothing is written and nothing is run.

@@ -7,6 +7,7 @@ nobody asks for are tolerated: a later dashzoo may have written them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -86,7 +87,7 @@ class Fields:
 
     def integer(self, name: str, *, low: int = 0) -> int:
         """An integer of at least ``low``."""
-        value = self.values.get(name)
+        value: Any = self.values.get(name)
         if not _is_integer(value, low):
             self.fail(name, f"an integer of at least {low}")
         return int(value)
@@ -94,16 +95,14 @@ class Fields:
     def number(self, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
         """A finite number in low … high."""
         value = self.values.get(name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            value = math.nan
-        if not math.isfinite(value):
+        number = math.nan
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            with contextlib.suppress(OverflowError):
+                number = float(value)
+        if not math.isfinite(number) or not low <= number <= high:
             limits = "" if low == -math.inf else f" of {low:g} … {high:g}"
             self.fail(name, f"a finite number{limits}")
-        return float(value)
+        return number
 
     def flag(self, name: str) -> bool:
         """True or false."""

@@ -73,19 +73,19 @@ def draw_alpha(facts: Facts, path: Path) -> Path:
 
     >>> draw_alpha(facts, bundle / "figures" / "alpha.png")  # doctest: +SKIP
     """
-    if facts.search is None or not facts.search.alpha:
+    if facts.search is None or not facts.has_history:
         raise ValueError("these facts hold no search history; draw only the kernels")
     epochs = [epoch for epoch, _ in facts.search.alpha]
     first = facts.search.alpha[0][1]
     names = [layer.name for layer in facts.layers if layer.name in first][:MOST_LAYERS]
     counts = _settling(facts.search.alpha, names)
 
-    pitch = min(max(700 // max(len(names), 1), 27), 60)
+    pitch = min(max(700 // len(names), 27), 60)
     height = pitch * len(names)
     canvas = Canvas(106 + height + 90)
     _title(canvas, "Choices each layer still weighed while searching")
     labels = [canvas.fit(name, 300) for name in names]
-    left = MARGIN + max(map(canvas.width, labels), default=0) + 24
+    left = MARGIN + max(map(canvas.width, labels)) + 24
     right = WIDTH - MARGIN - 70
     grid = canvas.axes(left, 106, right - left, height)
     top = max(float(np.nanmax(counts, initial=1.0)), 1.01)
@@ -96,7 +96,8 @@ def draw_alpha(facts: Facts, path: Path) -> Path:
     for row, label in enumerate(labels):
         y = 106 + (row + 0.5) * pitch
         canvas.write(left - 18, y, label, ha="right")
-        canvas.write(WIDTH - MARGIN, y, f"{counts[row, -1]:.1f}", ha="right")
+        last = counts[row, -1]
+        canvas.write(WIDTH - MARGIN, y, "–" if np.isnan(last) else f"{last:.1f}", ha="right")
     step = next(n for n in _STEPS if len(epochs) <= 14 * n)
     for column in range(0, len(epochs), step):
         x = left + (column + 0.5) * (right - left) / len(epochs)

@@ -61,8 +61,8 @@ def _draw_panel(
     if scale >= 8:
         cells = int(side / scale / 2) + 1
         for cell in range(-cells, cells):
-            axes.axhline((cell + 0.5) * scale, color="white", linewidth=0.6)
-            axes.axvline((cell + 0.5) * scale, color="white", linewidth=0.6)
+            axes.axhline((cell + 0.5) * scale, color="white", linewidth=0.6, zorder=0)
+            axes.axvline((cell + 0.5) * scale, color="white", linewidth=0.6, zorder=0)
     (rows, columns), (d_rows, d_columns) = layer.choice.kernel, layer.choice.dilation
     taps = [
         [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]

@@ -26,9 +26,9 @@ class Markdown(str):
 
 
 def line(text: str) -> str:
-    """One printable line: no control or direction marks, no local folders, not endless.
+    r"""One printable line: no control or direction marks, no local folders, not endless.
 
-    >>> line("/home/ann/signals.npz\\n")
+    >>> line("/home/ann/signals.npz\n")
     'signals.npz'
     """
     shown = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text)
@@ -38,30 +38,30 @@ def line(text: str) -> str:
 
 
 def plain(text: str) -> Markdown:
-    """Text as Markdown that renders as that text.
+    r"""Text as Markdown that renders as that text.
 
     >>> plain("a|b <script> *c*")
-    'a\\\\|b &lt;script&gt; \\\\*c\\\\*'
+    'a\\|b &lt;script&gt; \\*c\\*'
     """
     escaped = line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return Markdown(_PUNCTUATION.sub(r"\\\1", escaped))
 
 
 def code(text: str) -> Markdown:
-    """Text as a code span, or escaped where a code span could be broken out of.
+    r"""Text as a code span, or escaped where a code span could be broken out of.
 
     >>> code("conv1"), code("`x`")
-    ('`conv1`', '\\\\`x\\\\`')
+    ('`conv1`', '\\`x\\`')
     """
     cleaned = line(text)
     return Markdown(f"`{cleaned}`") if cleaned and _SAFE_CODE.fullmatch(cleaned) else plain(text)
 
 
 def literal(text: str) -> Markdown:
-    """Text as an ASCII Python string literal, for a snippet.
+    r"""Text as an ASCII Python string literal, for a snippet.
 
     >>> literal('in"put')
-    '"in\\\\"put"'
+    '"in\\"put"'
     """
     return Markdown(json.dumps(line(text)))
 

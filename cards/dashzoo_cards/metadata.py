@@ -17,7 +17,12 @@ from dashzoo_search.errors import BadBundle
 __all__ = ["LICENSES", "METRICS", "PIPELINE_TAGS", "card_data", "check_ids"]
 
 LICENSES = frozenset(
-    ["apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "mpl-2.0", "lgpl-3.0", "gpl-3.0", "agpl-3.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "odc-by", "pddl", "odbl", "openrail", "other", "unknown"]
+    {
+        *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "mpl-2.0"),
+        *("lgpl-3.0", "gpl-3.0", "agpl-3.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-4.0"),
+        *("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "odc-by", "pddl", "odbl", "openrail"),
+        *("other", "unknown"),
+    }
 )
 PIPELINE_TAGS = frozenset({"image-classification", "other"})
 METRICS = frozenset({"accuracy"})

@@ -6,7 +6,7 @@ stays text. Nothing about a run is written in the template: every number comes f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import jinja2
@@ -18,7 +18,7 @@ from dashzoo_cards.markdown import Markdown, code, percent, plain
 from dashzoo_cards.metadata import card_data
 from dashzoo_cards.results import Outcome, Published
 
-__all__ = ["has_alpha", "render_card"]
+__all__ = ["render_card"]
 
 
 def render_card(facts: Facts) -> str:
@@ -53,7 +53,6 @@ def render_card(facts: Facts) -> str:
         metrics=list(_metrics(facts)),
         published=_published_value,
         port=_port,
-        has_alpha=has_alpha(facts),
         raw_shape=raw_shape,
         onnx_shape=_onnx_shape(facts),
         classes=_classes(task.classes),
@@ -78,13 +77,8 @@ def _template() -> jinja2.Template:
     return environment.get_template("card.md.j2")
 
 
-def has_alpha(facts: Facts) -> bool:
-    """Whether the facts hold a search history to draw."""
-    return facts.search is not None and bool(facts.search.alpha)
-
-
 def _metrics(facts: Facts) -> Iterator[tuple[str, str, str]]:
-    rows = {
+    rows: dict[str, Callable[[Outcome], str]] = {
         "test accuracy": lambda o: percent(o.test.accuracy),
         "validation accuracy": lambda o: percent(o.val.accuracy),
         "test loss": lambda o: f"{o.test.loss:.4g}",
@@ -96,8 +90,8 @@ def _metrics(facts: Facts) -> Iterator[tuple[str, str, str]]:
         "training CPU time": lambda o: words.seconds(o.cpu_seconds),
     }
     for label, tell in rows.items():
-        default: Outcome | None = facts.default
-        yield label, tell(facts.searched), "not trained" if default is None else tell(default)
+        default = "not trained" if facts.default is None else tell(facts.default)
+        yield label, tell(facts.searched), default
 
 
 def _published_value(item: Published) -> str:

@@ -14,7 +14,7 @@ from dashzoo_cards.canvas import replace_file
 from dashzoo_cards.facts import load_facts
 from dashzoo_cards.figures import draw_alpha, draw_kernels
 from dashzoo_cards.metadata import card_data
-from dashzoo_cards.page import has_alpha, render_card
+from dashzoo_cards.page import render_card
 
 __all__ = ["check_card", "render_card", "write_card"]
 
@@ -40,7 +40,7 @@ def write_card(bundle: Path) -> Path:
     card_data(facts)  # refuse bad identifiers before anything is written
     draw_kernels(facts, bundle / "figures" / "kernels.png")
     alpha = bundle / "figures" / "alpha.png"
-    if has_alpha(facts):
+    if facts.has_history:
         draw_alpha(facts, alpha)
     else:
         alpha.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """What `results.json` says, as frozen records; each knows how to read itself.
 
-`history` holds the rest of that file, how the network came to be. Units: seconds are wall time, ``cpu_seconds`` process time; accuracies are fractions of 1;
-``macs`` are multiply-accumulates for one example.
+`history` holds the rest of that file, how the network came to be. Units: seconds are wall
+time, ``cpu_seconds`` process time; accuracies are fractions of 1; ``macs`` are
+multiply-accumulates for one example.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def budget(facts: Facts) -> Markdown:
         return Markdown(f"It was trained for {facts.searched.epochs:,} epochs.{cost}")
     ours, theirs = facts.searched.epochs, facts.default.epochs
     if ours == theirs:
-        return Markdown(f"Both were trained by the same recipe for {ours:,} epochs.{cost}")
+        return Markdown(f"Both were trained for the same {ours:,} epochs.{cost}")
     return Markdown(
         f"The budgets differ: {ours:,} epochs with these kernels, {theirs:,} with the default "
         f"ones.{cost}"
@@ -73,15 +73,14 @@ def test_use(facts: Facts) -> Markdown:
     reads = facts.test_reads
     if reads == 1:
         return Markdown(
-            "The test split was read **once**, when kernels, epoch and weights were fixed; "
-            "every choice was made on the validation split."
+            "The test split was read **once**, after kernels, epoch and weights were fixed."
         )
     if reads == 0:
         return Markdown(
             "The record counts no read of the test split: ask where its figures are from."
         )
     return Markdown(
-        f"The test split was read **{reads:,} times**; the more often, the more its figures flatter."
+        f"The test split was read **{reads:,} times**; the more often, the more it flatters."
     )
 
 

@@ -95,7 +95,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         if path.stat().st_size > _MAX_JSON:
-            raise BadBundle(f"{path.name} is larger than 64 MB; it is no file of ours", field=path.name)
+            raise BadBundle(
+                f"{path.name} is larger than 64 MB; it is no file of ours", field=path.name
+            )
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise BadBundle(f"{path} is missing; is this a dashzoo folder?", field=path.name) from error
@@ -196,6 +198,8 @@ def _ours(folder: Path) -> bool:
 def new_folder(target: Path, *, force: bool) -> Iterator[Path]:
     """A hidden folder beside ``target`` that takes its place when the block ends well.
 
+    When it does not, a finished search is kept as ``target.partial``, and the error says so.
+
     Args:
         target: must be free, or ours and ``force`` given.
         force: replace what is there, once the new folder is complete.
@@ -205,15 +209,26 @@ def new_folder(target: Path, *, force: bool) -> Iterator[Path]:
     """
     refuse_overwrite(target, force=force)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.partial-"))
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.draft-"))
+    draft.chmod(0o755)
     try:
         yield draft
-        draft.chmod(0o755)
         refuse_overwrite(target, force=force)
-        old = draft.with_name(draft.name.replace(".partial-", ".old-"))
-        if target.exists():
-            target.rename(old)
-        draft.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        _swap(draft, target)
+    except BaseException as error:
+        if _ours(draft):  # a finished search is worth keeping
+            partial = target.with_name(f"{target.name}.partial")
+            if not partial.exists() or _ours(partial):
+                _swap(draft, partial)
+                error.add_note(f"What was done until then is kept in {partial}.")
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path) -> None:
+    old = new.with_name(f"{new.name}.old")
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

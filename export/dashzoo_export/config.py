@@ -112,7 +112,8 @@ def read_config(folder: Path) -> NetworkConfig:
     version = own.value.get("config_version")
     if version != CONFIG_VERSION:
         raise BadBundle(
-            f"config.json has version {version!r}, this dashzoo reads {CONFIG_VERSION}; update dashzoo",
+            f"config.json has version {version!r}, this dashzoo reads {CONFIG_VERSION}; "
+            "update dashzoo",
             field="dashzoo.config_version",
         )
     dims = args.integer("dims", 1, 2)
@@ -132,7 +133,9 @@ def read_config(folder: Path) -> NetworkConfig:
         raise args.bad("kernels", f"a spec for {dims}-D signals")
     return NetworkConfig(
         backbone=args.text("backbone"),
-        backbone_args=args.fields("backbone_args").scalars() if "backbone_args" in args.value else {},
+        backbone_args=args.fields("backbone_args").scalars()
+        if "backbone_args" in args.value
+        else {},
         dims=dims,
         in_chans=args.integer("in_chans", 1, _MAX_CHANNELS),
         num_classes=num_classes,

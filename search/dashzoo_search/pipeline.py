@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from dashzoo_search.fold import fold
 from dashzoo_search.networks.convs import ConvLayer, conv_layers
@@ -162,8 +163,11 @@ def run_training(
     else:
         net = fold(supernet, spec)
         reestimate(net, task.train)
-    trained["searched"] = net, fit(
-        net, task.train, task.val, recipe, generator=generator, on_epoch=on_epoch, stage="train"
+    trained["searched"] = (
+        net,
+        fit(
+            net, task.train, task.val, recipe, generator=generator, on_epoch=on_epoch, stage="train"
+        ),
     )
     if baseline_epochs is not None:
         generator = seed_everything(seed)
@@ -195,11 +199,9 @@ def run_training(
 
 def count_macs(net: SearchedNet, size: tuple[int, ...]) -> int:
     """Multiply-accumulates of convolutions and linear layers for one sample of ``size``."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         net.eval()(net.example_input(size))
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def _layer_table(

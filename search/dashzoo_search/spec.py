@@ -156,7 +156,9 @@ class SearchSpace:
             object.__setattr__(self, name, tuple(sorted(set(sizes))))
         for k in self.kernels:
             if k % 2 == 0:
-                raise BadSpace(f"Kernel size {k} is even; use odd sizes, such as {k - 1} or {k + 1}")
+                raise BadSpace(
+                    f"Kernel size {k} is even; use odd sizes, such as {k - 1} or {k + 1}"
+                )
         if self.kernels[-1] > MAX_KERNEL:
             raise BadSpace(f"Kernel size {self.kernels[-1]} is above the limit of {MAX_KERNEL}")
         if self.dilations[-1] > MAX_DILATION:

@@ -59,7 +59,9 @@ class Supernet(nn.Module):
     def choices(self, name: str) -> tuple[Choice, ...]:
         """Choices of layer ``name`` in the signal's own dims, in the order of its α."""
         dims = self.network.dims
-        return tuple(Choice(c.kernel[-dims:], c.dilation[-dims:]) for c in self.layers[name].choices)
+        return tuple(
+            Choice(c.kernel[-dims:], c.dilation[-dims:]) for c in self.layers[name].choices
+        )
 
     def select(self, spec: KernelSpec) -> None:
         """Make every layer one-hot at its choice in ``spec``, in place.

@@ -181,7 +181,7 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
         *,
         dims: int = 1,
         depth: int = 9,
-        history: bool = True,
+        history: bool = False,
         export: bool = True,
         change: Callable[[dict[str, Any]], None] | None = None,
     ) -> Path:

@@ -1,1 +1,82 @@
-"""The front door."""
+"""dashzoo: find the right kernels for your data, and ship the network they make.
+
+    import dashzoo
+    dashzoo.run("ucr/GunPoint", "runs/gunpoint")      # search, train, export, card
+    net = dashzoo.load("runs/gunpoint")               # a torch module that takes raw samples
+
+Importing dashzoo is light: torch is imported by the first verb that needs it. After the import,
+timm knows the architecture of a bundle: ``timm.create_model("local-dir:runs/gunpoint",
+pretrained=True)``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+if TYPE_CHECKING:
+    from dashzoo.loading import load
+    from dashzoo.prediction import predict
+    from dashzoo.publishing import publish
+    from dashzoo.steps.card import card
+    from dashzoo.steps.export import export
+    from dashzoo.steps.run import run
+    from dashzoo.steps.search import search
+    from dashzoo.steps.train import train
+    from dashzoo_search.errors import DashzooError
+    from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Choice": "dashzoo_search.spec",
+    "DashzooError": "dashzoo_search.errors",
+    "KernelSpec": "dashzoo_search.spec",
+    "SearchSpace": "dashzoo_search.spec",
+    "card": "dashzoo.steps.card",
+    "export": "dashzoo.steps.export",
+    "load": "dashzoo.loading",
+    "predict": "dashzoo.prediction",
+    "publish": "dashzoo.publishing",
+    "run": "dashzoo.steps.run",
+    "search": "dashzoo.steps.search",
+    "train": "dashzoo.steps.train",
+}
+
+__all__ = [
+    "Choice",
+    "DashzooError",
+    "KernelSpec",
+    "SearchSpace",
+    "card",
+    "export",
+    "load",
+    "predict",
+    "publish",
+    "run",
+    "search",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dashzoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+def _register_with_timm(_: object) -> None:
+    # When it is that package which is importing timm, it registers by itself, a moment later.
+    if "dashzoo_search.networks" not in sys.modules:
+        importlib.import_module("dashzoo_search.networks.searched")
+
+
+# timm has no plug-in discovery; this runs when timm has been imported, now or later.
+wrapt.register_post_import_hook(_register_with_timm, "timm")

@@ -64,16 +64,16 @@ class ConvLayer:
         return pairs * choice.taps + biases, self.macs // old * choice.taps
 
 
-def trace_sizes(net: nn.Module, x: Tensor) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+def trace_sizes(net: nn.Module, x: Tensor) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Input and output plane of every `nn.Conv2d` in ``net`` for one forward pass of ``x``.
 
     Raises:
         BadBackbone: the network does not take inputs of that shape.
     """
-    sizes: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
+    sizes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     def record(name: str) -> object:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             sizes[name] = (tuple(inputs[0].shape[-2:]), tuple(output.shape[-2:]))
 
         return hook

@@ -81,11 +81,12 @@ class ResNet1d(nn.Module):
 class _Block(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        for i, k in enumerate(KERNELS, start=1):
-            source = in_channels if i == 1 else out_channels
-            conv = nn.Conv2d(source, out_channels, (1, k), padding=(0, k // 2), bias=False)
-            self.add_module(f"conv{i}", conv)
-            self.add_module(f"bn{i}", nn.BatchNorm2d(out_channels))
+        self.conv1 = _conv(in_channels, out_channels, KERNELS[0])
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = _conv(out_channels, out_channels, KERNELS[1])
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.conv3 = _conv(out_channels, out_channels, KERNELS[2])
+        self.bn3 = nn.BatchNorm2d(out_channels)
         self.shortcut = nn.Sequential()
         if in_channels != out_channels:
             self.shortcut.append(nn.Conv2d(in_channels, out_channels, 1, bias=False))
@@ -96,6 +97,10 @@ class _Block(nn.Module):
         y = F.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
         return F.relu(y + self.shortcut(x))
+
+
+def _conv(in_channels: int, out_channels: int, k: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, (1, k), padding=(0, k // 2), bias=False)
 
 
 def _classifier(features: int, num_classes: int) -> nn.Module:

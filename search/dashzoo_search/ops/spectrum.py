@@ -42,13 +42,13 @@ def smooth_length(least: int) -> int:
     >>> [smooth_length(n) for n in (1, 7, 301, 1999)]
     [2, 8, 320, 2000]
     """
-    best = 2 ** max(1, math.ceil(math.log2(max(least, 2))))
+    best: int = 2 ** max(1, math.ceil(math.log2(max(least, 2))))
     for fives, threes in itertools.product(range(14), range(21)):
-        odd = 5**fives * 3**threes
+        odd: int = 5**fives * 3**threes
         if 2 * odd >= best:
             continue
         twos = max(1, math.ceil(math.log2(least / odd)))
-        size: int = odd * 2**twos
+        size = odd * 2**twos
         if least <= size < best:
             best = size
     return best
@@ -136,7 +136,7 @@ def make_plan(offsets: Offsets, size: tuple[int, ...], out: tuple[int, ...]) -> 
 
 def rfftn(x: Tensor, length: Sequence[int]) -> Tensor:
     """Half spectrum along the last ``len(length)`` axes, zero-padded one axis at a time."""
-    z = torch.fft.rfft(x, n=length[-1])
+    z: Tensor = torch.fft.rfft(x, n=length[-1])
     for axis, n in enumerate(length[:-1], start=-len(length)):
         z = torch.fft.fft(z, n=n, dim=axis)
     return z
@@ -146,7 +146,8 @@ def irfftn(z: Tensor, length: Sequence[int], out: Sequence[int]) -> Tensor:
     """Undo `rfftn`, keeping the first ``out`` samples of each axis."""
     for axis, m in enumerate(out[:-1], start=-len(length)):
         z = torch.fft.ifft(z, dim=axis).narrow(axis, 0, m)
-    return torch.fft.irfft(z, n=length[-1])[..., : out[-1]]
+    x: Tensor = torch.fft.irfft(z, n=length[-1])
+    return x[..., : out[-1]]
 
 
 def to_front(z: Tensor) -> Tensor:

@@ -46,7 +46,9 @@ def read_npz(path: Path, *, seed: int) -> Task:
     elif {"X", "y"} <= names:
         X, y = arrays["X"], arrays["y"]
         if y.ndim != 1 or X.ndim < 1 or len(X) != len(y):
-            raise BadData(f"X has shape {list(X.shape)} and y {list(y.shape)}; give one label a sample")
+            raise BadData(
+                f"X has shape {list(X.shape)} and y {list(y.shape)}; give one label a sample"
+            )
         if len(y) == 0:
             raise BadData("X and y are empty; give at least two samples of every class")
         _, indices = np.unique(y, return_inverse=True)
@@ -77,7 +79,9 @@ def read_array(path: Path) -> NDArray[Any]:
     except FileNotFoundError as error:
         raise BadData(f"{path} does not exist; give an .npy file of raw samples") from error
     except (OSError, ValueError, EOFError) as error:
-        raise BadData(f"{path.name} is no plain .npy array ({error}); save it with np.save") from error
+        raise BadData(
+            f"{path.name} is no plain .npy array ({error}); save it with np.save"
+        ) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
         raise BadData(f"{path.name} is no array of numbers; save it with np.save")
     return array

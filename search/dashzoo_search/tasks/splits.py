@@ -44,6 +44,8 @@ def cut_fraction(
         cut.append(members[:wanted])
     chosen = np.sort(np.concatenate(cut))
     if not len(chosen):
-        raise BadData(f"Every class of {array} has a single sample; give at least two of some class")
+        raise BadData(
+            f"Every class of {array} has a single sample; give at least two of some class"
+        )
     rest = np.setdiff1d(np.arange(len(y)), chosen)
     return rest, chosen

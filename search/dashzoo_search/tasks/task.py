@@ -83,7 +83,7 @@ class Task:
     @property
     def channels(self) -> int:
         """Channels of a sample."""
-        return self.train.X.shape[1]
+        return int(self.train.X.shape[1])
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -186,7 +186,8 @@ def _check_samples(X: NDArray[Any], name: str) -> Floats:
     if X.ndim not in (3, 4):
         hint = f"; add a channel axis: {name}[:, None]" if X.ndim == 2 else ""
         raise BadData(
-            f"{name} has shape {list(X.shape)}; give sequences [n, c, l] or images [n, c, h, w]{hint}"
+            f"{name} has shape {list(X.shape)}; "
+            f"give sequences [n, c, l] or images [n, c, h, w]{hint}"
         )
     if 0 in X.shape:
         raise BadData(f"{name} is empty (shape {list(X.shape)}); give at least one sample")

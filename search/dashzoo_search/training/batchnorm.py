@@ -18,7 +18,8 @@ def reestimate(network: nn.Module, train: Split, *, batch_size: int = 64) -> Non
     device = next(network.parameters()).device
 
     def batches() -> Iterator[Tensor]:
-        yield from torch.from_numpy(train.X).to(device).split(batch_size)
+        for part in torch.split(torch.from_numpy(train.X), batch_size):
+            yield part.to(device)
 
     update_bn(batches(), network)
     network.eval()

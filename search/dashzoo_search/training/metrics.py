@@ -30,12 +30,12 @@ class Score:
 
 
 def predict(network: nn.Module, X: Tensor, *, batch_size: int = 256) -> Tensor:
-    """Raw outputs [n, num_classes] of ``network`` in eval mode, on its own device, from [n, c, …]."""
+    """Raw outputs [n, num_classes] of ``network``, in eval mode on its device, for [n, c, …]."""
     device = next(network.parameters()).device
     training = network.training
     network.eval()
     with torch.inference_mode():
-        outputs = [network(part.to(device)) for part in X.split(batch_size)]
+        outputs = [network(part.to(device)) for part in torch.split(X, batch_size)]
     network.train(training)
     return torch.cat(outputs)
 

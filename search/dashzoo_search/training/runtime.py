@@ -57,7 +57,7 @@ def resolve_device(name: str = "auto") -> torch.device:
 def seed_everything(seed: int) -> torch.Generator:
     """Seed torch, NumPy and `random` for initialisation and dropout; returns a CPU generator."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  libraries below still draw from it
+    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
 

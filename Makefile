@@ -1,0 +1,42 @@
+# Everything runs in .venv, which is made when it is missing or pyproject.toml has changed.
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+RUNTIME := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+READY   := $(VENV)/.ready
+ROOMS   := zoo search export cards
+
+.PHONY: demo test check slow wheel-test clean
+
+demo: $(READY)
+	$(BIN)/dashzoo run ucr/GunPoint --out runs/gunpoint --force
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --doctest-modules $(ROOMS)
+
+# The same tests against the built wheel, so that a packaging fault cannot hide.
+wheel-test: $(READY)
+	rm -rf build/wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(BIN)/pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
+	PYTHONPATH=$(CURDIR)/build/wheel/site DASHZOO_TESTED_FROM=$(CURDIR)/build/wheel/site \
+		$(BIN)/python -P -m pytest -o pythonpath=
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[$(RUNTIME),tasks,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist runs

@@ -1,0 +1,72 @@
+"""The command line: `dashzoo COMMAND`, a file a command.
+
+Nothing heavy is imported until a command runs, so ``dashzoo --help`` is quick. What dashzoo raises
+on purpose ends in one sentence and exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from dashzoo import __version__
+from dashzoo.cli.failure import Failure
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "run": "Search, train, export and describe: data in, a complete bundle out.",
+    "search": "Find the kernels for a task.",
+    "train": "Train the network a search found.",
+    "export": "Lower a trained network to ONNX and compare.",
+    "card": "Draw the figures, write the card, seal the bundle.",
+    "show": "Print what a bundle holds.",
+    "predict": "Classify raw samples with a bundle.",
+    "publish": "Copy a checked bundle to a folder.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's file when it is asked for, and turns our errors into sentences."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"dashzoo.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from dashzoo_search.errors import DashzooError
+
+        try:
+            return super().invoke(ctx)
+        except DashzooError as error:
+            if ctx.params["debug"]:
+                raise
+            raise Failure(error) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dashzoo")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    r"""Find the right kernels for your data, and ship the network they make.
+
+    \b
+    dashzoo run ucr/GunPoint --out runs/gunpoint
+    dashzoo run my-data.npz --out runs/mine
+    """
+
+
+def main() -> None:
+    """Entry point of the ``dashzoo`` script."""
+    cli(prog_name="dashzoo")

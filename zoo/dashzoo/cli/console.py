@@ -1,0 +1,105 @@
+"""What commands print: bars while they work, a table when they are done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dashzoo_search.training.progress import OnEpoch
+from dashzoo_search.training.progress import Progress as Epoch
+
+__all__ = ["bars", "print_json", "print_results"]
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@contextlib.contextmanager
+def bars(*, silent: bool = False) -> Iterator[OnEpoch]:
+    """A bar for each stage, with loss and time left; a line a finished stage where no terminal is.
+
+    Args:
+        silent: print nothing, for ``--json``.
+    """
+    console = Console(stderr=True, quiet=silent)
+    progress = Progress(
+        TextColumn("{task.description:>15}"),
+        BarColumn(),
+        TextColumn("{task.completed:>4.0f}/{task.total:.0f}"),
+        TextColumn("loss {task.fields[loss]:.4f}  acc {task.fields[accuracy]:5.1%}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=silent or not console.is_terminal,
+    )
+    stages: dict[str, TaskID] = {}
+
+    def tell(epoch: Epoch) -> None:
+        fields: dict[str, Any] = {"loss": epoch.loss, "accuracy": epoch.accuracy}
+        if epoch.stage not in stages:
+            stages[epoch.stage] = progress.add_task(epoch.stage, total=epoch.epochs, **fields)
+        progress.update(stages[epoch.stage], completed=epoch.epoch, **fields)
+        if epoch.epoch == epoch.epochs and not console.is_terminal:
+            console.print(
+                f"{epoch.stage}: {epoch.epochs} epochs, loss {epoch.loss:.4f}, "
+                f"accuracy {epoch.accuracy:.1%}",
+                highlight=False,
+            )
+
+    with progress:
+        yield tell
+
+
+def print_results(results: Mapping[str, Any]) -> None:
+    """The kernels and scores of results.json."""
+    console = Console()
+    task = results["task"]
+    counts = task["counts"]
+    size = " × ".join(map(str, [task["channels"], *task["size"]]))
+    console.print(
+        f"[bold]{task['name']}[/bold]  {size}, {len(task['classes'])} classes, "
+        f"{counts['train']} train / {counts['val']} val / {counts['test']} test"
+    )
+    rows = [
+        (layer["name"], _kernel(layer, ""), _kernel(layer, "default_"), f"{layer['parameters']:,}")
+        for layer in results["layers"]
+    ]
+    console.print(_table(("layer", "searched", "default", "parameters"), rows))
+    console.print(_table(("kernels", "val", "test", "parameters", "MACs", "s"), _scores(results)))
+
+
+def _scores(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            f"{m['val']['accuracy']:.2%}",
+            f"{m['test']['accuracy']:.2%}",
+            f"{m['parameters']:,}",
+            f"{m['macs']:,}",
+            f"{m['seconds']:.0f}",
+        )
+        for name, m in results["metrics"].items()
+        if m is not None
+    ]
+
+
+def _kernel(layer: Mapping[str, Any], prefix: str) -> str:
+    kernel, dilation = layer[f"{prefix}kernel"], layer[f"{prefix}dilation"]
+    return f"{'×'.join(map(str, kernel))}  d {'×'.join(map(str, dilation))}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for i, title in enumerate(head):
+        table.add_column(title, justify="left" if i == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table

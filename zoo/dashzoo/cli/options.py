@@ -1,0 +1,156 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "Sizes",
+    "backbone_args",
+    "export_json",
+    "folder_argument",
+    "given",
+    "machine_options",
+    "search_options",
+    "train_options",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Sizes(click.ParamType[tuple[int, ...]]):
+    """Comma-separated integers."""
+
+    name = "K,K,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """``"3,7"`` → (3, 7); the empty string is the empty set."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of integers such as 3,7,11", param, ctx)
+
+
+def backbone_args(
+    ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, Any]:
+    """``width=16`` → {"width": 16}; values are JSON, or else plain text."""
+    args = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"{pair!r} is not name=value", ctx, param)
+        try:
+            args[name] = json.loads(value)
+        except ValueError:
+            args[name] = value
+    return args
+
+
+def _apply(command: Command, options: list[Callable[[Any], Any]]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def export_json(command: Command) -> Command:
+    """``--json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the outcome as JSON, and nothing else."
+    )(command)
+
+
+def folder_argument(command: Command) -> Command:
+    """``DIR``."""
+    return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(command)
+
+
+def machine_options(command: Command) -> Command:
+    """``--device``, ``--threads``."""
+    return _apply(
+        command,
+        [
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …"),
+            click.option(
+                "--threads", type=click.IntRange(1), help="Cores to use; default: all at hand."
+            ),
+        ],
+    )
+
+
+def search_options(command: Command) -> Command:
+    """What `dashzoo.search` takes, beside data and epochs."""
+    return _apply(
+        command,
+        [
+            click.option(
+                "--backbone", help="wrn1d for sequences (default), any timm CNN for images."
+            ),
+            click.option(
+                "--backbone-arg",
+                "backbone_args",
+                multiple=True,
+                callback=backbone_args,
+                metavar="NAME=VALUE",
+                help="Argument of the backbone, such as width=16; may be repeated.",
+            ),
+            click.option(
+                "--resize",
+                type=click.IntRange(1),
+                help="Side to interpolate images to, inside the net.",
+            ),
+            click.option("--kernels", type=Sizes(), help="Kernel sizes to search; odd."),
+            click.option("--dilations", type=Sizes(), help="Dilations to search."),
+            click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
+            click.option("--lr", type=float, help="Peak learning rate of the weights."),
+            click.option("--weight-decay", type=float, help="Weight decay of the weights."),
+            click.option("--alpha-lr", type=float, help="Learning rate of the architecture."),
+            click.option(
+                "--alpha-on",
+                type=click.Choice(["heldout", "train"]),
+                help="Samples the architecture learns from.",
+            ),
+            click.option("--price", type=float, help="Price on taps; 0 for none."),
+            click.option(
+                "--rule", type=click.Choice(["argmax", "energy"]), help="How the spec is derived."
+            ),
+            click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True),
+        ],
+    )
+
+
+def train_options(command: Command) -> Command:
+    """What `dashzoo.train` takes."""
+    return _apply(
+        command,
+        [
+            click.option("--epochs", type=click.IntRange(1), help="Epochs of training."),
+            click.option(
+                "--init",
+                type=click.Choice(["searched", "scratch"]),
+                default="searched",
+                show_default=True,
+                help="Weights to start from.",
+            ),
+            click.option(
+                "--baseline/--no-baseline",
+                default=True,
+                show_default=True,
+                help="Also train the default kernels, on the same budget.",
+            ),
+        ],
+    )
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options the user gave; those left out keep the library's default."""
+    return {name: value for name, value in options.items() if value is not None}

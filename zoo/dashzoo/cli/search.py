@@ -1,0 +1,33 @@
+"""`dashzoo search DATA --out DIR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dashzoo.cli.options import export_json, given, machine_options, search_options
+
+
+@click.command("search")
+@click.argument("data")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs of the search.")
+@search_options
+@machine_options
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@export_json
+def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
+    """Find a kernel size and dilation for every searchable layer of a backbone on DATA."""
+    from dashzoo.cli.console import bars, print_json
+    from dashzoo.steps.search import search
+
+    with bars(silent=as_json) as on_epoch:
+        spec = search(data, out, on_epoch=on_epoch, **given(**options))
+    if as_json:
+        print_json(spec.to_json())
+        return
+    for layer, choice in spec.layers.items():
+        click.echo(f"{layer}  {choice}")
+    click.echo(f"Next: dashzoo train {out}")

@@ -1,0 +1,30 @@
+"""`dashzoo train DIR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dashzoo.cli.options import export_json, folder_argument, given, machine_options, train_options
+
+
+@click.command("train")
+@folder_argument
+@train_options
+@machine_options
+@click.option("--force", is_flag=True, help="Replace a trained network that is there.")
+@export_json
+def command(folder: Path, as_json: bool, **options: Any) -> None:
+    """Train the network that the search in DIR found, and score it on test, once."""
+    from dashzoo.cli.console import bars, print_json, print_results
+    from dashzoo.steps.train import train
+
+    with bars(silent=as_json) as on_epoch:
+        results = train(folder, on_epoch=on_epoch, **given(**options))
+    if as_json:
+        print_json(results)
+        return
+    print_results(results)
+    click.echo(f"Next: dashzoo export {folder}")

@@ -1,0 +1,43 @@
+"""From a bundle's folder to a network that runs."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from dashzoo_export.bundle import CONFIG, WEIGHTS
+from dashzoo_export.config import NetworkConfig, read_config
+from dashzoo_export.weights import load_weights
+from dashzoo_search.errors import BadBundle, DashzooError
+from dashzoo_search.networks.searched import SearchedNet
+
+__all__ = ["load", "load_with_config"]
+
+
+def load(folder: str | PathLike[str]) -> SearchedNet:
+    """Load the network of a bundle, in eval mode, on the CPU.
+
+    Args:
+        folder: of the bundle.
+
+    Returns:
+        A module that takes raw samples [b, c, l] or [b, c, h, w] and gives raw outputs
+        [b, num_classes].
+
+    Raises:
+        BadBundle: a file is missing, damaged or foreign; names the field or tensor.
+    """
+    return load_with_config(Path(folder))[0]
+
+
+def load_with_config(folder: Path) -> tuple[SearchedNet, NetworkConfig]:
+    """The network of a bundle and its checked config.json; raises as `load` does."""
+    if not folder.is_dir():
+        raise BadBundle(f"{folder} is no folder; give a bundle", field=str(folder))
+    config = read_config(folder)
+    try:
+        net = config.build()
+    except DashzooError as error:
+        raise BadBundle(f"{CONFIG} does not build: {error}", field="model_args") from error
+    load_weights(net, folder / WEIGHTS)
+    return net.eval(), config

@@ -1,0 +1,69 @@
+"""Class probabilities of a bundle's network for raw samples, by torch or by ONNX Runtime."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dashzoo.loading import load_with_config
+from dashzoo_export.bundle import ONNX
+from dashzoo_export.config import NetworkConfig, read_config
+from dashzoo_export.session import open_session
+from dashzoo_search.errors import BadBundle, BadData
+from dashzoo_search.training.metrics import predict as forward
+
+__all__ = ["Runtime", "predict"]
+
+Runtime = Literal["torch", "onnx"]
+
+_BATCH = 256
+
+
+def predict(
+    folder: str | PathLike[str], X: NDArray[Any], *, runtime: Runtime = "torch"
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Class probabilities for raw samples.
+
+    Args:
+        folder: of the bundle.
+        X: samples [n, c, l] or [n, c, h, w], as the training data was, not normalised.
+        runtime: ``"torch"`` or ``"onnx"``.
+
+    Returns:
+        Probabilities [n, classes], and the classes' labels.
+
+    Raises:
+        BadData: samples of another shape, or with NaN or inf.
+        BadBundle: the bundle does not load.
+        MissingRuntime: ONNX Runtime is wanted and not installed.
+    """
+    bundle = Path(folder)
+    if runtime == "torch":
+        net, config = load_with_config(bundle)
+        outputs = forward(net, torch.from_numpy(_check(X, config)), batch_size=_BATCH).numpy()
+    else:
+        config = read_config(bundle)
+        samples = _check(X, config)
+        if not (bundle / ONNX).is_file():
+            raise BadBundle(f"{bundle} lacks {ONNX}; run 'dashzoo export'", field=ONNX)
+        session = open_session(bundle / ONNX)
+        parts = (samples[i : i + _BATCH] for i in range(0, len(samples), _BATCH))
+        outputs = np.concatenate([session.run(None, {"input": part})[0] for part in parts])
+    logits = outputs.astype(np.float64)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True), config.label_names
+
+
+def _check(X: NDArray[Any], config: NetworkConfig) -> NDArray[np.float32]:
+    wanted = [config.in_chans, *config.size]
+    if list(X.shape[1:]) != wanted or not len(X):
+        raise BadData(f"The samples have shape {list(X.shape)}; this model takes [n, {wanted}]")
+    samples = np.ascontiguousarray(X, dtype=np.float32)
+    if not np.isfinite(samples).all():
+        raise BadData("The samples hold NaN or inf; fill or drop them first")
+    return samples
