@@ -133,7 +133,7 @@ def search_kernels(
 
     weights, alphas = list(supernet.weights()), list(supernet.architecture())
     optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
-    weight_step = Stepper(supernet, weights, optimizer)
+    weight_step = Stepper(supernet, weights, optimizer, schedule)
     alpha_step = Stepper(
         supernet, alphas, torch.optim.Adam(alphas, lr=options.alpha_lr, betas=(0.5, 0.999))
     )
@@ -148,7 +148,6 @@ def search_kernels(
             judges = itertools.chain.from_iterable(itertools.repeat(judging))
             for x, y in batches:
                 losses.append(weight_step(x, y))
-                schedule.step()
                 if epoch > warm:
                     if options.alpha_on == "heldout":
                         x, y = next(judges)

@@ -8,7 +8,7 @@ What makes it cheap:
 - N is the first even 5-smooth length that keeps the ends from meeting: n + max|o|, not
   n + 2·max|o|.
 - The spectrum of a few taps is a matmul (`spectrum`), already with frequency first.
-- Mixing is real arithmetic, [2B × i] @ [i × o] per frequency, twice; depthwise it is a product.
+- Mixing is one batched matmul, [B × i] @ [i × o] per frequency; depthwise it is a product.
 - A stride splits signal and taps into phases, which become input channels, so every transform
   is at the output's resolution:  x[s·q + r] → x_r[q],  w at offset s·q + r → w_r at q.
 
@@ -181,88 +181,85 @@ def _correlate(
 
 
 class _Correlation(torch.autograd.Function):
-    """``x [B, c, *size]``, ``taps [T, o, i]``, ``bias [o]`` → ``[B, o, *out]``."""
+    """``x [B, c, *size]``, ``taps [T, o, i]``, ``bias [o]`` → ``[B, o, *out]``.
+
+    With Y = W·X the gradients are gX = gY·W̄ and gW = gY·X̄. They are taken as conjugates,
+    conj(gY)·W and conj(gY)·X, so that only gY is conjugated, never the larger W.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, taps: Tensor, bias: Tensor | None, plan: Plan, groups: int
     ) -> Tensor:
-        outs = taps.shape[1]
-        signal = _analyse(x, plan, groups)
-        real, imag = (_grouped(part, groups) for part in plan.spectrum(taps))
-        mixed = torch.bmm(signal, real.transpose(1, 2))
-        mixed.baddbmm_(_turned(signal), imag.transpose(1, 2))
+        signal = _grouped(_analyse(x, plan), groups)
+        kernel = plan.spectrum(taps)
+        if groups > 1:
+            kernel = kernel.view(-1, taps.shape[1] // groups, taps.shape[2])
         ctx.plan, ctx.groups, ctx.size = plan, groups, x.shape[2:]
-        ctx.save_for_backward(signal, real, imag)
-        return _synthesise(mixed, plan, plan.out, (len(x), outs), groups, bias)
+        ctx.save_for_backward(signal, kernel)
+        mixed = _ungrouped(_matmul(signal, kernel.transpose(1, 2)), groups)
+        return _synthesise(mixed, plan, plan.out, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        signal, real, imag = ctx.saved_tensors
+        signal, kernel = ctx.saved_tensors
         plan, groups = ctx.plan, ctx.groups
-        batch, outs = grad.shape[:2]
-        ins = signal.shape[-1]
         grad_x = grad_taps = grad_bias = None
         with torch.autocast(grad.device.type, enabled=False):
-            slope = _analyse(grad, plan, groups)
-            turned = _turned(slope)
-            if ctx.needs_input_grad[0]:
-                mixed = torch.bmm(slope, real).baddbmm_(turned, imag, alpha=-1)
-                grad_x = _synthesise(mixed, plan, ctx.size, (batch, groups * ins), groups)
-            if ctx.needs_input_grad[1]:
-                shape = (plan.frequencies, outs, ins)
-                grad_real = torch.bmm(slope.transpose(1, 2), signal).reshape(shape)
-                grad_imag = torch.bmm(turned.transpose(1, 2), signal).reshape(shape).neg_()
-                grad_taps = plan.adjoint(grad_real, grad_imag)
+            slope = _analyse(grad, plan).conj_physical_()
             if ctx.needs_input_grad[2]:
-                grad_bias = grad.sum((0, *range(2, grad.dim())))
+                grad_bias = slope[0].real.sum(0)
+            slope = _grouped(slope, groups)
+            if ctx.needs_input_grad[0]:
+                mixed = _ungrouped(_matmul(slope, kernel).conj_physical_(), groups)
+                grad_x = _synthesise(mixed, plan, ctx.size)
+            if ctx.needs_input_grad[1]:
+                if kernel[0].numel() == 1:
+                    conjugate = (slope * signal).sum(1)
+                else:
+                    conjugate = torch.bmm(slope.transpose(1, 2), signal)
+                conjugate = conjugate.reshape(plan.frequencies, grad.shape[1], -1)
+                grad_taps = plan.adjoint(conjugate)
         return grad_x, grad_taps, grad_bias, None, None
 
 
-def _analyse(x: Tensor, plan: Plan, groups: int) -> Tensor:
-    """``[B, c, *size]`` → real ``[F·g, 2B, i]``, real parts first."""
-    batch, channels = x.shape[:2]
-    z = rfftn(x.reshape(batch * channels, *x.shape[2:]), plan.length)
-    front = to_front(z)
-    if groups == 1:
-        return front.reshape(-1, 2 * batch, channels)
-    split = front.reshape(-1, 2 * batch, groups, channels // groups)
-    return split.transpose(1, 2).reshape(-1, 2 * batch, channels // groups)
+def _matmul(signal: Tensor, kernel: Tensor) -> Tensor:
+    """``[F·g, B, p] @ [F·g, p, q]``; with p = q = 1, depthwise, an ordinary product."""
+    return signal * kernel if kernel[0].numel() == 1 else torch.bmm(signal, kernel)
+
+
+def _analyse(x: Tensor, plan: Plan) -> Tensor:
+    """``[B, c, *size]`` → complex ``[F, B, c]``."""
+    return to_front(rfftn(x.flatten(0, 1), plan.length)).view(-1, *x.shape[:2])
 
 
 def _synthesise(
-    mixed: Tensor,
-    plan: Plan,
-    out: Sequence[int],
-    lead: tuple[int, int],
-    groups: int,
-    bias: Tensor | None = None,
+    mixed: Tensor, plan: Plan, out: Sequence[int], bias: Tensor | None = None
 ) -> Tensor:
     """Undo `_analyse`, keep the first ``out`` samples, add the bias."""
-    batch, channels = lead
-    if groups > 1:
-        split = mixed.reshape(-1, groups, 2 * batch, channels // groups)
-        mixed = split.transpose(1, 2).reshape(-1, 2 * batch, channels)
-    z = to_back(mixed.reshape(-1, batch * channels), lead, plan.length)
     if bias is not None:
         # A constant lives at frequency zero alone, where it costs nothing to add.
-        z.flatten(2)[..., 0] += bias * plan.samples
-    return irfftn(z, plan.length, out).contiguous()
+        mixed[0] += bias * plan.samples
+    lead = (mixed.shape[1], mixed.shape[2])
+    return irfftn(to_back(mixed.flatten(1), lead, plan.length), plan.length, out).contiguous()
 
 
-def _grouped(part: Tensor, groups: int) -> Tensor:
-    """``[F, o, i]`` → ``[F·g, o/g, i]``."""
-    return part if groups == 1 else part.reshape(-1, part.shape[1] // groups, part.shape[2])
+def _grouped(z: Tensor, groups: int) -> Tensor:
+    """``[F, B, c]`` → ``[F·g, B, i]``."""
+    if groups == 1:
+        return z
+    frequencies, batch, channels = z.shape
+    split = z.view(frequencies, batch, groups, channels // groups).transpose(1, 2)
+    return split.reshape(frequencies * groups, batch, channels // groups)
 
 
-def _turned(z: Tensor) -> Tensor:
-    """Multiply by the imaginary unit: ``[…, 2B, i]``, (Re, Im) → (−Im, Re)."""
-    half = z.shape[1] // 2
-    turned = torch.empty_like(z)
-    torch.neg(z[:, half:], out=turned[:, :half])
-    turned[:, half:] = z[:, :half]
-    return turned
+def _ungrouped(z: Tensor, groups: int) -> Tensor:
+    """Undo `_grouped`."""
+    if groups == 1:
+        return z
+    split = z.view(-1, groups, *z.shape[1:]).transpose(1, 2)
+    return split.reshape(len(split), z.shape[1], groups * z.shape[2])
 
 
 def fft_conv(

@@ -5,8 +5,8 @@
 Two exact ways, and a plan that picks the one with fewer operations:
 
 - *Few taps*: with offsets symmetric about zero, ``Re W = cos · (w₊ + w₋)`` and
-  ``Im W = sin · (w₊ − w₋)``: two real matmuls over half the offsets. The constants are cached
-  per (offsets, N, dtype, device), shared by all layers, and are in no state dict.
+  ``Im W = sin · (w₊ − w₋)``: one real matmul whose result is complex as it lies in memory. The
+  constants are cached per (offsets, N, dtype, device), shared by layers, and in no state dict.
 - *Many taps*: scatter into a zero buffer of N samples and take its FFT.
 
 The adjoint (gradient) of W with respect to the taps carries the weights of the half spectrum:
@@ -80,34 +80,33 @@ class Plan:
         """N, over all transformed axes."""
         return math.prod(self.length)
 
-    def spectrum(self, taps: Tensor) -> tuple[Tensor, Tensor]:
-        """Real and imaginary part, each ``[F, o, i]``, of taps ``[T, o, i]``."""
+    def spectrum(self, taps: Tensor) -> Tensor:
+        """Complex ``[F, o, i]`` of taps ``[T, o, i]``."""
         tail = taps.shape[1:]
+        rows = taps.reshape(len(taps), -1)
         if self.by_matmul:
-            cos, sin = _waves(self.offsets, self.length, taps.dtype, taps.device)
-            even, odd = _fold(taps.reshape(len(taps), -1))
-            return (cos @ even).view(-1, *tail), (sin @ odd).view(-1, *tail)
+            waves = _waves(self.offsets, self.length, taps.dtype, taps.device)
+            return torch.view_as_complex((waves @ _fold(rows)).view(-1, *tail, 2))
         buffer = taps.new_zeros(tail.numel(), self.samples)
         index = _positions(self.offsets, self.length, taps.device)
-        buffer.index_copy_(1, index, taps.reshape(len(taps), -1).t())
-        waves = rfftn(buffer.view(-1, *self.length), self.length)
-        parts = to_front(waves).view(-1, 2, *tail)
+        buffer.index_copy_(1, index, rows.t())
+        z = to_front(rfftn(buffer.view(-1, *self.length), self.length))
         # The FFT's kernel is e^{−i…}, ours e^{+i…}.
-        return parts[:, 0], parts[:, 1].neg()
+        return z.conj_physical_().view(-1, *tail)
 
-    def adjoint(self, real: Tensor, imag: Tensor) -> Tensor:
-        """Gradient ``[T, o, i]`` from the gradients of what `spectrum` gave."""
-        tail = real.shape[1:]
+    def adjoint(self, conjugate: Tensor) -> Tensor:
+        """Gradient ``[T, o, i]`` from the conjugate of the gradient of what `spectrum` gave."""
+        tail = conjugate.shape[1:]
         if self.by_matmul:
-            cos, sin = _scaled_waves(self.offsets, self.length, real.dtype, real.device)
-            even = cos @ real.reshape(len(real), -1)
-            odd = sin @ imag.reshape(len(imag), -1)
-            plus, minus = even[1:] + odd, even[1:] - odd
-            return torch.cat((minus.flip(0), even[:1], plus)).view(-1, *tail)
-        pairs = torch.stack((real, -imag), dim=1).view(-1, tail.numel())
-        buffer = irfftn(to_back(pairs, (tail.numel(),), self.length), self.length, self.length)
-        index = _positions(self.offsets, self.length, real.device)
-        return buffer.reshape(tail.numel(), -1).index_select(1, index).t().reshape(-1, *tail)
+            waves = _weighted_waves(
+                self.offsets, self.length, conjugate.real.dtype, conjugate.device
+            )
+            pairs = waves @ torch.view_as_real(conjugate).view(len(conjugate), -1)
+            return _unfold(pairs.view(len(waves), -1, 2)).reshape(-1, *tail)
+        z = to_back(conjugate.reshape(len(conjugate), -1), (tail.numel(),), self.length)
+        buffer = irfftn(z, self.length, self.length).reshape(tail.numel(), -1)
+        index = _positions(self.offsets, self.length, conjugate.device)
+        return buffer.index_select(1, index).t().reshape(-1, *tail)
 
 
 @lru_cache(maxsize=1024)
@@ -151,32 +150,39 @@ def irfftn(z: Tensor, length: Sequence[int], out: Sequence[int]) -> Tensor:
 
 
 def to_front(z: Tensor) -> Tensor:
-    """Complex ``[..., *frequencies]``, leading axes merged to m → real ``[2F, m]``.
-
-    A plain transposition of a matrix: it has a blocked kernel where a general permutation of
-    complex numbers has none.
-    """
-    pairs = torch.view_as_real(z.contiguous())
-    return pairs.view(len(z), -1).t().contiguous()
+    """``[m, *frequencies]`` → ``[F, m]``, frequency first."""
+    # The transposition of a matrix has a blocked kernel, a general permutation has none.
+    return z.reshape(len(z), -1).t().contiguous()
 
 
-def to_back(pairs: Tensor, lead: tuple[int, ...], length: Sequence[int]) -> Tensor:
-    """Undo `to_front`: real ``[2F, m]`` → complex ``[*lead, *frequencies]``."""
-    shape = (*lead, *length[:-1], length[-1] // 2 + 1, 2)
-    return torch.view_as_complex(pairs.t().contiguous().view(shape))
+def to_back(z: Tensor, lead: tuple[int, ...], length: Sequence[int]) -> Tensor:
+    """Undo `to_front`: ``[F, m]`` → ``[*lead, *frequencies]``, with m split into ``lead``."""
+    return z.t().contiguous().view(*lead, *length[:-1], length[-1] // 2 + 1)
 
 
-def _fold(taps: Tensor) -> tuple[Tensor, Tensor]:
-    middle = len(taps) // 2
-    plus, minus = taps[middle + 1 :], taps[:middle].flip(0)
-    return torch.cat((taps[middle : middle + 1], plus + minus)), plus - minus
+def _fold(rows: Tensor) -> Tensor:
+    """Taps ``[T, m]`` → even part as real numbers, odd part as imaginary ones, ``[T, 2m]``."""
+    half = len(rows) // 2
+    plus, minus = rows[half + 1 :], rows[:half].flip(0)
+    folded = rows.new_zeros(*rows.shape, 2)
+    folded[0, :, 0] = rows[half]
+    torch.add(plus, minus, out=folded[1 : half + 1, :, 0])
+    torch.sub(plus, minus, out=folded[half + 1 :, :, 1])
+    return folded.view(len(rows), -1)
+
+
+def _unfold(pairs: Tensor) -> Tensor:
+    """The adjoint of `_fold`: ``[T, m, 2]`` → ``[T, m]``."""
+    half = len(pairs) // 2
+    even, odd = pairs[1 : half + 1, :, 0], pairs[half + 1 :, :, 1]
+    return torch.cat(((even - odd).flip(0), pairs[:1, :, 0], even + odd))
 
 
 @lru_cache(maxsize=64)
 def _waves(
     offsets: Offsets, length: tuple[int, ...], dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """``cos [F, 1 + H]`` and ``sin [F, H]`` of the angles between frequencies and offsets."""
+) -> Tensor:
+    """``[F, T]``: cosines of the offsets that are not negative, then sines of the positive."""
     # A cache must not be filled with tensors that only inference mode can use.
     with torch.inference_mode(False), torch.no_grad():
         turns = torch.zeros(1, 1, dtype=torch.float64)
@@ -187,22 +193,21 @@ def _waves(
             part = (torch.arange(bins)[:, None] * half[:, axis]).remainder(n).double() / n
             turns = (turns[..., None, :] + part).reshape(-1, len(half))
         angles = 2 * math.pi * turns
-        cos, sin = angles.cos(), angles[:, 1:].sin()
-        return cos.to(device, dtype), sin.to(device, dtype)
+        return torch.cat((angles.cos(), angles[:, 1:].sin()), dim=1).to(device, dtype)
 
 
 @lru_cache(maxsize=64)
-def _scaled_waves(
+def _weighted_waves(
     offsets: Offsets, length: tuple[int, ...], dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The adjoint of `_waves`: transposed, and weighed by how often each frequency counts."""
+) -> Tensor:
+    """The adjoint of `_waves` on conjugates, ``[T, F]``: each frequency as often as it counts."""
     with torch.inference_mode(False), torch.no_grad():
         count = torch.full((*length[:-1], length[-1] // 2 + 1), 2.0, dtype=torch.float64)
         count[..., 0] = 1
         count[..., -1] = 1
-        scale = count.flatten() / math.prod(length)
-        cos, sin = _waves(offsets, length, torch.float64, torch.device("cpu"))
-        return tuple((wave.t() * scale).to(device, dtype) for wave in (cos, sin))  # type: ignore[return-value]
+        waves = _waves(offsets, length, torch.float64, torch.device("cpu")).t().clone()
+        waves[len(offsets) // 2 + 1 :].neg_()
+        return (waves * (count.flatten() / math.prod(length))).to(device, dtype)
 
 
 @lru_cache(maxsize=64)

@@ -82,16 +82,13 @@ def fit(
     batches = Batches(train, recipe.batch_size, device=device, generator=generator)
     parameters = list(network.parameters())
     optimizer, schedule = weight_optimizer(parameters, recipe, recipe.epochs * len(batches))
-    step = Stepper(network, parameters, optimizer)
+    step = Stepper(network, parameters, optimizer, schedule)
     best: Score | None = None
     best_epoch, best_state = 0, network.state_dict()
     with memory_guard():
         for epoch in range(1, recipe.epochs + 1):
             network.train()
-            losses = []
-            for x, y in batches:
-                losses.append(step(x, y))
-                schedule.step()
+            losses = [step(x, y) for x, y in batches]
             score = evaluate(network, val)
             # Of equally accurate epochs on few samples, the one the schedule has settled more.
             if math.isfinite(score.loss) and score.better_than(best):

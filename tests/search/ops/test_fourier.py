@@ -70,10 +70,9 @@ def test_both_ways_to_the_spectrum_agree() -> None:
     few = make_plan(((-2,), (0,), (2,)), (9,), (9,))
     many = type(few)(few.offsets, few.length, few.out, by_matmul=not few.by_matmul)
     taps = torch.randn(3, 4, 2, dtype=torch.float64)
-    for ours, theirs in zip(few.spectrum(taps), many.spectrum(taps), strict=True):
-        assert_close(ours, theirs, 1e-12)
-    real, imag = (torch.randn(few.frequencies, 4, 2, dtype=torch.float64) for _ in range(2))
-    assert_close(few.adjoint(real, imag), many.adjoint(real, imag), 1e-12)
+    assert_close(few.spectrum(taps), many.spectrum(taps), 1e-12)
+    slope = torch.randn(few.frequencies, 4, 2, dtype=torch.complex128)
+    assert_close(few.adjoint(slope), many.adjoint(slope), 1e-12)
 
 
 @given(st.integers(1, 100_000))

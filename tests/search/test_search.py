@@ -1,0 +1,101 @@
+"""The search loop: it learns, it finds a planted kernel, it survives bad numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from dashzoo_search.errors import BadData, TrainingFailed
+from dashzoo_search.networks import SearchedNet
+from dashzoo_search.search import SearchOptions, search_kernels
+from dashzoo_search.spec import SearchSpace
+from dashzoo_search.supernet import build_supernet
+from dashzoo_search.tasks import Split
+from dashzoo_search.training import Recipe
+
+
+def echoes(n=192, length=64, gap=12, seed=0):
+    """Two spikes apart by ``gap`` (class 1) or ``gap`` / 2 (class 0), in noise."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    X = 0.1 * rng.standard_normal((n, 1, length))
+    at = rng.integers(gap, length - gap, n)
+    X[np.arange(n), 0, at] += 3
+    X[np.arange(n), 0, at + np.where(y == 1, gap, gap // 2)] += 3
+    return Split(X.astype(np.float32), y)
+
+
+def search(split, space, *, epochs=12, **options):
+    torch.manual_seed(0)
+    net = SearchedNet("wrn1d", dims=1, in_chans=1, num_classes=2, backbone_args={"width": 4})
+    supernet = build_supernet(net, space, split.X.shape[2:])
+    recipe = Recipe(epochs=epochs, batch_size=16, lr=1e-2)
+    result = search_kernels(
+        supernet,
+        split,
+        SearchOptions(recipe=recipe, **options),
+        seed=0,
+        generator=torch.Generator().manual_seed(0),
+    )
+    return supernet, result
+
+
+@pytest.mark.parametrize("alpha_on", ["heldout", "train"])
+def test_alpha_moves_after_the_warm_up_and_the_loss_falls(alpha_on):
+    seen = []
+    torch.manual_seed(0)
+    split = echoes()
+    space = SearchSpace(kernels=(3, 5), dilations=(1, 6))
+    net = SearchedNet("wrn1d", dims=1, in_chans=1, num_classes=2, backbone_args={"width": 4})
+    supernet = build_supernet(net, space, (64,))
+    result = search_kernels(
+        supernet,
+        split,
+        SearchOptions(
+            recipe=Recipe(epochs=8, batch_size=16, lr=1e-2), alpha_on=alpha_on, warmup=0.5
+        ),
+        seed=0,
+        generator=torch.Generator().manual_seed(0),
+        on_epoch=lambda p: seen.append(p.loss),
+    )
+    assert seen[-1] < 0.7 * seen[0]
+    first = result.history[3]["layers"]["blocks.0.conv1"]
+    last = result.history[-1]["layers"]["blocks.0.conv1"]
+    assert first == [0.25] * 4
+    assert np.ptp(last) > 0.01
+    assert sum(last) == pytest.approx(1, abs=1e-3)
+    assert set(result.spec.layers) == set(supernet.layers)
+
+
+def test_a_price_makes_kernels_smaller():
+    space = SearchSpace(kernels=(3, 11), dilations=(1, 3))
+    taps = {}
+    for price in (0.0, 30.0):
+        _, result = search(echoes(), space, epochs=6, price=price)
+        taps[price] = sum(choice.taps for choice in result.spec.layers.values())
+    assert taps[30.0] == 3 * 9
+    assert taps[0.0] > taps[30.0]
+
+
+def test_the_same_seed_gives_the_same_search():
+    space = SearchSpace(kernels=(3, 5), dilations=(1, 2))
+    (a, x), (b, y) = (search(echoes(64), space, epochs=3) for _ in range(2))
+    assert x.spec == y.spec
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_data_that_overflows_stops_the_search_with_a_sentence():
+    split = echoes(96)
+    split.X[:] = 3e38
+    with pytest.raises(TrainingFailed, match="lower --lr"):
+        search(split, SearchSpace(kernels=(3, 5)), epochs=20)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"price": -1}, {"price": float("nan")}, {"alpha_lr": 0}, {"warmup": 1}, {"heldout": 0},
+     {"alpha_on": "test"}, {"rule": "magic"}],
+)  # fmt: skip
+def test_bad_options_are_refused(options):
+    with pytest.raises(BadData):
+        SearchOptions(recipe=Recipe(epochs=1, batch_size=1), **options)
