@@ -56,9 +56,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         runs = [row for row in rows if row["task"] == task]
         backbone = runs[0]["backbone"]
         resize = f", {backbone['resize']} px" if backbone["resize"] else ""
-        published = ", ".join(
-            f"{p['method']} {100 * p['value']:.1f}" for p in runs[0]["published"]
-        )
+        published = ", ".join(f"{p['method']} {100 * p['value']:.1f}" for p in runs[0]["published"])
         lines.append(
             f"| `{task}` | `{backbone['name']}`{resize} "
             f"| {_spread(runs, 'searched')} | {_spread(runs, 'default')} "

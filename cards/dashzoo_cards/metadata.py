@@ -6,7 +6,6 @@ of our own; nothing is asked of the network.
 
 from __future__ import annotations
 
-import re
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -28,7 +27,6 @@ PIPELINE_TAGS = frozenset({"image-classification", "other"})
 METRICS = frozenset({"accuracy"})
 # The Hub has no task for classifying series; "other" keeps it from guessing images.
 _TASKS = {1: ("other", "time-series-classification"), 2: ("image-classification",) * 2}
-_DATASET_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
 
 def card_data(facts: Facts) -> ModelCardData:
@@ -69,7 +67,6 @@ def card_data(facts: Facts) -> ModelCardData:
         library_name="timm",
         pipeline_tag=pipeline_tag,
         tags=tags,
-        datasets=[name] if _DATASET_ID.fullmatch(name) else None,
         metrics=["accuracy"],
         model_name=line(facts.name),
         eval_results=[result],

@@ -130,7 +130,7 @@ def read_config(folder: Path) -> NetworkConfig:
         field = f"model_args.kernels.{error.field}".rstrip(".")
         raise BadBundle(f"config.json: {field}: {error}", field=field) from error
     if kernels.dims != dims:
-        raise args.bad("kernels", f"a spec for {dims}-D signals")
+        raise args.fields("kernels").bad("dims", str(dims))
     return NetworkConfig(
         backbone=args.text("backbone"),
         backbone_args=args.fields("backbone_args").scalars()

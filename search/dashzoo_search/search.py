@@ -35,6 +35,8 @@ from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
 
 __all__ = ["SearchOptions", "SearchResult", "search_kernels"]
 
+DERIVE_SAMPLES = 128
+
 AlphaOn = Literal["heldout", "train"]
 
 
@@ -61,7 +63,7 @@ class SearchOptions:
     heldout: float = 0.3
     warmup: float = 0.15
     price: float = 0.3
-    rule: Rule = "argmax"
+    rule: Rule = "explained"
 
     def __post_init__(self) -> None:
         if self.alpha_on not in get_args(AlphaOn):
@@ -158,8 +160,9 @@ def search_kernels(
             if epoch % every == 0 or epoch == recipe.epochs:
                 history.append({"epoch": epoch, "layers": _rounded(supernet.coefficients())})
     supernet.eval()
+    samples = torch.from_numpy(train.X[:DERIVE_SAMPLES]).to(device)
     return SearchResult(
-        spec=derive(supernet, options.rule),
+        spec=derive(supernet, options.rule, samples),
         history=tuple(history),
         skipped_steps=weight_step.skipped + alpha_step.skipped,
         **watch.to_json(),

@@ -7,7 +7,6 @@ sees. Keys are the layers' qualified names in the backbone, the same as in a `Ke
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +34,8 @@ class Supernet(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.layers: Mapping[str, AggConv] = MappingProxyType(dict(layers))
-        self.kept: Mapping[str, str] = MappingProxyType(dict(kept))
+        self.layers: Mapping[str, AggConv] = dict(layers)
+        self.kept: Mapping[str, str] = dict(kept)
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw samples → raw outputs."""

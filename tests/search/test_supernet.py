@@ -1,9 +1,12 @@
 """Supernets: what is swapped, and that folding keeps what they compute."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
-from dashzoo_search.derive import derive
+from dashzoo_search.derive import derive, explained
 from dashzoo_search.errors import BadBackbone, BadSpec
 from dashzoo_search.fold import fold
 from dashzoo_search.networks import SearchedNet
@@ -64,7 +67,7 @@ def test_nothing_to_search_is_said():
         sequence_supernet(space=SearchSpace(kernels=(3,), dilations=(1,)))
 
 
-@pytest.mark.parametrize("rule", ["argmax", "energy"])
+@pytest.mark.parametrize("rule", ["argmax", "energy", "explained"])
 @pytest.mark.parametrize(
     "make",
     [
@@ -78,10 +81,11 @@ def test_nothing_to_search_is_said():
 )
 def test_the_folded_network_is_the_one_hot_supernet(make, rule):
     supernet = shake(make())
-    spec = derive(supernet, rule)
+    net = supernet.network
+    size = (40,) if net.dims == 1 else (32, 32)
+    spec = derive(supernet, rule, torch.randn(4, net.in_chans, *size))
     folded = fold(supernet, spec)
     assert not any(isinstance(m, AggConv) for m in folded.modules())
-    size = (40,) if spec.dims == 1 else (32, 32)
     x = torch.randn(3, supernet.network.in_chans, *size)
     with torch.inference_mode():
         expected, actual = supernet(x), folded(x)
@@ -122,7 +126,8 @@ def test_a_spec_that_does_not_fit_is_refused_by_layer():
         fold(supernet, KernelSpec(dims=1, layers=foreign))
 
 
-def test_energy_takes_the_smallest_kernel_that_holds_it():
+@pytest.mark.parametrize("rule", ["energy", "explained"])
+def test_the_smallest_kernel_that_holds_what_was_learned_is_taken(rule):
     supernet = sequence_supernet()
     layer = supernet.layers["blocks.0.conv1"]
     truth = supernet.choices("blocks.0.conv1").index(Choice.cube(3, 2, dims=1))
@@ -130,4 +135,43 @@ def test_energy_takes_the_smallest_kernel_that_holds_it():
         layer.weight.mul_(1e-3)
         layer.set_choice_weight(truth, torch.ones_like(layer.choice_weight(truth)))
         layer.alpha.zero_()
-    assert derive(supernet, "energy").layers["blocks.0.conv1"] == Choice.cube(3, 2, dims=1)
+    assert derive(supernet, rule, torch.randn(8, 2, 40)).layers["blocks.0.conv1"] == Choice.cube(
+        3, 2, dims=1
+    )
+
+
+def test_taps_that_hardly_touch_the_signal_do_not_count():
+    """A heavy tap that reads padding almost everywhere fools energy, not what it explains."""
+    supernet = sequence_supernet(space=SearchSpace(kernels=(3, 7), dilations=(1, 9)), size=(10,))
+    layer = supernet.layers["blocks.0.conv1"]
+    choices = supernet.choices("blocks.0.conv1")
+    near, far = (choices.index(Choice.cube(3, d, dims=1)) for d in (1, 9))
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.set_choice_weight(near, torch.ones_like(layer.choice_weight(near)))
+        edges = torch.ones_like(layer.choice_weight(far)) * 3
+        edges[..., 1] = 0
+        layer.set_choice_weight(far, edges)
+    x = torch.randn(64, 2, 10)
+    assert derive(supernet, "energy").layers["blocks.0.conv1"] == choices[far]
+    assert derive(supernet, "explained", x).layers["blocks.0.conv1"] == choices[near]
+
+
+def test_explained_shares_lie_between_0_and_1_and_the_whole_support_explains_all():
+    supernet = shake(sequence_supernet(space=SearchSpace(kernels=(3, 7), dilations=(1,))))
+    for name, shares in explained(supernet, torch.randn(16, 2, 40)).items():
+        assert all(0 <= share <= 1 + 1e-6 for share in shares)
+        assert shares[supernet.choices(name).index(Choice.cube(7, 1, dims=1))] > 0.9999
+
+
+def test_networks_and_supernets_can_be_copied_and_specs_pickled():
+    supernet = shake(sequence_supernet())
+    x = torch.randn(2, 2, 40)
+    twin = copy.deepcopy(supernet)
+    with torch.inference_mode():
+        assert torch.equal(twin(x), supernet(x))
+    spec = derive(twin)
+    folded = fold(twin, spec)
+    assert torch.equal(copy.deepcopy(folded)(x), folded(x))
+    assert supernet.layers["blocks.0.conv1"].selected is None
+    assert pickle.loads(pickle.dumps(spec)) == spec

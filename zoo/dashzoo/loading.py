@@ -37,7 +37,7 @@ def load_with_config(folder: Path) -> tuple[SearchedNet, NetworkConfig]:
     config = read_config(folder)
     try:
         net = config.build()
-    except DashzooError as error:
+    except (DashzooError, RuntimeError, MemoryError) as error:  # torch: more memory than there is
         raise BadBundle(f"{CONFIG} does not build: {error}", field="model_args") from error
     load_weights(net, folder / WEIGHTS)
     return net.eval(), config

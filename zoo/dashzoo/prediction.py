@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dashzoo.loading import load_with_config
+from dashzoo.steps.before import require
 from dashzoo_export.bundle import ONNX
 from dashzoo_export.config import NetworkConfig, read_config
 from dashzoo_export.session import open_session
-from dashzoo_search.errors import BadBundle, BadData
+from dashzoo_search.errors import BadData
 from dashzoo_search.training.metrics import predict as forward
 
 __all__ = ["Runtime", "predict"]
@@ -25,7 +26,7 @@ _BATCH = 256
 
 
 def predict(
-    folder: str | PathLike[str], X: NDArray[Any], *, runtime: Runtime = "torch"
+    folder: str | PathLike[str], X: ArrayLike, *, runtime: Runtime = "torch"
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Class probabilities for raw samples.
 
@@ -38,8 +39,8 @@ def predict(
         Probabilities [n, classes], and the classes' labels.
 
     Raises:
-        BadData: samples of another shape, or with NaN or inf.
-        BadBundle: the bundle does not load.
+        BadData: samples of another shape or type, or with NaN or inf.
+        BadBundle: the bundle does not load, or has no ONNX model.
         MissingRuntime: ONNX Runtime is wanted and not installed.
     """
     bundle = Path(folder)
@@ -49,8 +50,7 @@ def predict(
     else:
         config = read_config(bundle)
         samples = _check(X, config)
-        if not (bundle / ONNX).is_file():
-            raise BadBundle(f"{bundle} lacks {ONNX}; run 'dashzoo export'", field=ONNX)
+        require(bundle, "export")
         session = open_session(bundle / ONNX)
         parts = (samples[i : i + _BATCH] for i in range(0, len(samples), _BATCH))
         outputs = np.concatenate([session.run(None, {"input": part})[0] for part in parts])
@@ -59,11 +59,19 @@ def predict(
     return powers / powers.sum(1, keepdims=True), config.label_names
 
 
-def _check(X: NDArray[Any], config: NetworkConfig) -> NDArray[np.float32]:
+def _check(X: ArrayLike, config: NetworkConfig) -> NDArray[np.float32]:
+    raw = np.asarray(X)
     wanted = [config.in_chans, *config.size]
-    if list(X.shape[1:]) != wanted or not len(X):
-        raise BadData(f"The samples have shape {list(X.shape)}; this model takes [n, {wanted}]")
-    samples = np.ascontiguousarray(X, dtype=np.float32)
+    takes = ", ".join(map(str, wanted))
+    if raw.dtype.kind not in "fiub":
+        raise BadData(f"The samples hold {raw.dtype} values; give real numbers")
+    if list(raw.shape[1:]) != wanted or not len(raw):
+        hint = "; add a batch axis: X[None]" if list(raw.shape) == wanted else ""
+        raise BadData(
+            f"The samples have shape {list(raw.shape)}, this model takes [n, {takes}]{hint}"
+        )
+    with np.errstate(over="ignore"):
+        samples = np.ascontiguousarray(raw, dtype=np.float32)
     if not np.isfinite(samples).all():
-        raise BadData("The samples hold NaN or inf; fill or drop them first")
+        raise BadData("The samples hold NaN, inf, or a number beyond float32; fill or drop them")
     return samples

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from dashzoo import __version__
 from dashzoo_search.training.runtime import describe_machine
 
 __all__ = ["git_commit", "provenance"]
@@ -18,8 +19,9 @@ __all__ = ["git_commit", "provenance"]
 
 def provenance(device: torch.device) -> dict[str, Any]:
     """What results.json says under ``provenance``."""
-    packages = {name: version(name) for name in ("dashzoo", "torch", "timm", "numpy")}
+    packages = {name: version(name) for name in ("torch", "timm", "numpy")}
     return {
+        "dashzoo": __version__,
         **packages,
         "git_commit": git_commit(),
         "python": platform.python_version(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from dashzoo.loading import load
 from dashzoo_cards.render import check_card
 from dashzoo_export.bundle import README, check_bundle, new_folder
-from dashzoo_search.errors import BadBundle
+from dashzoo_search.errors import BadBundle, BundleExists
 
 __all__ = ["publish"]
 
@@ -30,10 +30,13 @@ def publish(
     Raises:
         BadBundle: the bundle is not whole, a file has changed, its card tells something else than
             its results, or its weights do not load.
-        BundleExists: ``dest`` is in use.
+        BundleExists: ``dest`` is in use, or overlaps with ``folder``.
     """
     source, target = Path(folder), Path(dest)
     names = check_bundle(source)
+    here, there = source.resolve(), target.resolve()
+    if here.is_relative_to(there) or there.is_relative_to(here):
+        raise BundleExists(f"{target} and {source} overlap; publish to a folder of its own")
     if differences := check_card(source):
         raise BadBundle(
             f"The card is not true: {differences[0]}; run 'dashzoo card {source}'", field=README

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 
@@ -20,8 +20,9 @@ from dashzoo_search.errors import BadBundle, BadData
 from dashzoo_search.pipeline import Network, build_network
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
-from dashzoo_search.tasks import Task, load_task
-from dashzoo_search.tasks.arrays import read_npz
+from dashzoo_search.tasks import Task, load_task, task_names
+from dashzoo_search.tasks.arrays import arrays_task, read_npz, take_arrays
+from dashzoo_search.training.recipe import Recipe
 
 __all__ = ["Data", "SearchRecord", "resolve_data"]
 
@@ -33,24 +34,23 @@ _SUPERNET = f"{WORK}/supernet.safetensors"
 _ARRAYS = f"{WORK}/data.npz"
 
 
-def resolve_data(data: Data, folder: Path, *, seed: int) -> tuple[str, Task]:
+def resolve_data(data: Data, *, seed: int) -> tuple[str, Task]:
     """A reference to ``data`` that `SearchRecord` can keep, and the task itself.
 
     Args:
-        data: a task name, a file, or a mapping of arrays as `read_npz` names them. Arrays are
-            saved into ``folder``.
-        folder: of the search.
+        data: a task name, a file, or a mapping of arrays as `read_npz` names them, for which
+            `SearchRecord.write` leaves a file in the folder of the search.
         seed: see `load_task`.
+
+    Raises:
+        DashzooError: as `load_task` raises it.
     """
     if isinstance(data, Mapping):
-        path = folder / _ARRAYS
-        path.parent.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, Any] = {name: np.asarray(array) for name, array in data.items()}
-        np.savez(path, **arrays)
-        return _ARRAYS, read_npz(path, seed=seed)
+        path = Path(_ARRAYS)
+        return _ARRAYS, arrays_task(take_arrays(data), name=path.stem, origin=path.name, seed=seed)
     name = str(data)
-    reference = str(Path(name).resolve()) if Path(name).is_file() else name
-    return reference, load_task(name, seed=seed)
+    named = name in task_names() or not Path(name).is_file()
+    return name if named else str(Path(name).resolve()), load_task(name, seed=seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +81,13 @@ class SearchRecord:
     seconds: float
     cpu_seconds: float
 
-    def write(self, folder: Path, supernet: Supernet) -> None:
-        """Write the record and the supernet's weights into ``folder``."""
+    def write(self, folder: Path, supernet: Supernet, data: Data) -> None:
+        """Write the record, the supernet's weights and arrays given in memory into ``folder``."""
+        (folder / _RECORD).unlink(missing_ok=True)  # it must not speak of another's weights
         save_weights(supernet, folder / _SUPERNET)
+        if isinstance(data, Mapping):
+            arrays: dict[str, Any] = {**take_arrays(data)}  # NumPy's stubs want Any
+            np.savez(folder / _ARRAYS, **arrays)
         write_json(folder / _RECORD, {"version": _VERSION, **asdict(self)})
 
     @classmethod
@@ -91,7 +95,7 @@ class SearchRecord:
         """Read it back.
 
         Raises:
-            BadBundle: there is none, or it is of another version.
+            BadBundle: there is none, it is of another version, or damaged.
         """
         if not (folder / _RECORD).is_file():
             raise BadBundle(
@@ -102,15 +106,37 @@ class SearchRecord:
         if value.pop("version", None) != _VERSION:
             raise BadBundle(f"{_RECORD} is of another version; search again", field="version")
         try:
-            return cls(**value)
-        except TypeError as error:
+            record = cls(**value)
+            record.kernel_spec()
+            record.search_space()
+            record.build_plan()
+            record.recipe()
+        except (TypeError, KeyError, ValueError) as error:  # ours are ValueErrors too
             raise BadBundle(
                 f"{_RECORD} is damaged ({error}); search again", field=_RECORD
             ) from error
+        return record
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            if not isinstance(getattr(self, name), get_origin(hint) or hint):
+                raise TypeError(f"{name} is no {hint}")
 
     def kernel_spec(self) -> KernelSpec:
         """The spec the search ended in."""
         return KernelSpec.from_json(self.spec)
+
+    def search_space(self) -> SearchSpace:
+        """The space it came from."""
+        return SearchSpace.from_json(self.space)
+
+    def build_plan(self) -> Network:
+        """What the network is built from."""
+        return Network.from_json(self.network)
+
+    def recipe(self) -> Recipe:
+        """What the supernet was trained by."""
+        return Recipe(**self.options["recipe"])
 
     def task(self, folder: Path) -> Task:
         """The task that was searched.
@@ -128,7 +154,7 @@ class SearchRecord:
 
     def supernet(self, folder: Path, task: Task) -> Supernet:
         """The trained supernet, on the CPU."""
-        net = build_network(Network.from_json(self.network), task)
-        supernet = build_supernet(net, SearchSpace.from_json(self.space), task.size)
+        net = build_network(self.build_plan(), task)
+        supernet = build_supernet(net, self.search_space(), task.size)
         load_weights(supernet, folder / _SUPERNET)
         return supernet

@@ -26,7 +26,7 @@ from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.cost import cheaper
 from dashzoo_search.ops.direct import CONVOLUTIONS, direct_conv_taps
 from dashzoo_search.ops.fourier import fft_conv_taps
-from dashzoo_search.ops.taps import Geometry, Offsets, accumulate, support
+from dashzoo_search.ops.taps import Geometry, Offsets, accumulate, index, reaching, support
 from dashzoo_search.relax import Softmax
 from dashzoo_search.spec import Choice
 
@@ -202,6 +202,9 @@ class AggConv(nn.Module):
     def selected(self) -> int | None:
         """The choice `select` was called with, or None."""
         # Reading a number off a GPU stops it, so it is read once per write.
+        if self.picked.is_inference():
+            value = int(self.picked)
+            return None if value < 0 else value
         if (
             self._seen is None
             or self._seen[0] is not self.picked
@@ -250,14 +253,10 @@ class AggConv(nn.Module):
 
     def _convolve(self, x: Tensor, taps: Tensor, offsets: Offsets) -> Tensor:
         size = tuple(x.shape[2:])
-        kept = [
-            t
-            for t, offset in enumerate(offsets)
-            if all(abs(o) < n for o, n in zip(offset, size, strict=True))
-        ]
-        if len(kept) < len(offsets):
-            taps = taps[torch.tensor(kept, device=taps.device)]
-            offsets = tuple(offsets[t] for t in kept)
+        out = tuple(-(-n // s) for n, s in zip(size, self.stride, strict=True))
+        kept, reached = reaching(offsets, size, self.stride, out)
+        if len(reached) < len(offsets):
+            taps, offsets = taps.index_select(0, index(kept, taps.device)), reached
         path = self.strategy
         if path == "auto":
             channels = (self.in_channels, self.out_channels)

@@ -17,18 +17,22 @@ from typing import Literal
 
 from dashzoo_search.ops.direct import lattice
 from dashzoo_search.ops.spectrum import make_plan
-from dashzoo_search.ops.taps import Offsets
+from dashzoo_search.ops.taps import Offsets, moving, phases
 
 __all__ = ["cheaper", "direct_seconds", "fourier_seconds"]
 
-DIRECT_START = 3e-4  # seconds of any convolution, forward and backward
-DIRECT_MAC = 3 / 12e9  # three products per tap and output
-DEPTHWISE_MAC = 3 / 1e9  # depthwise kernels are memory-bound
-FOURIER_START = 6e-4
-FOURIER_POINT = 8e-9  # per frequency and channel of signal: FFT, transposition, both ways
-FOURIER_MAC = 3 * 4 / 22e9  # a complex product is four, forward, input and weight gradient
-SPECTRUM_MAC = 2 * 1 / 35e9
-SPECTRUM_POINT = 8e-9
+# Seconds, forward and backward, one thread.
+DIRECT_START = 8.6e-4
+DIRECT_VALUE = 1.7e-9  # per number read or written
+DIRECT_MAC = 6.1e-11  # per tap, channel pair and output point
+DEPTHWISE_MAC = 4.6e-10  # the same where each channel has its own kernel
+FOURIER_START = 8.0e-4
+FOURIER_VALUE = 1.57e-8  # per frequency and channel of signal: FFT and transposition
+FOURIER_MORE_AXES = 6.7e-9  # on top of it where more than one axis is transformed
+FOURIER_MAC = 2.5e-10  # per frequency, batch and channel pair
+SPECTRUM_TAP = 8.9e-11  # per frequency, tap and channel pair, by matmul
+SPECTRUM_SCATTER = 1.2e-8  # per frequency and channel pair, by FFT
+SPECTRUM_VALUE = 6.7e-9  # per frequency and channel pair, either way
 
 
 @lru_cache(maxsize=4096)
@@ -57,8 +61,10 @@ def direct_seconds(
     """Estimate for the dense convolution that holds the offsets."""
     ins, outs = channels
     points = batch * math.prod(-(-n // s) for n, s in zip(size, stride, strict=True))
+    values = batch * math.prod(size) * ins + points * outs
     products = points * math.prod(lattice(offsets).kernel) * outs * (ins // groups)
-    return DIRECT_START + products * (DEPTHWISE_MAC if groups == ins > 1 else DIRECT_MAC)
+    rate = DEPTHWISE_MAC if groups == ins > 1 else DIRECT_MAC
+    return DIRECT_START + values * DIRECT_VALUE + products * rate
 
 
 def fourier_seconds(
@@ -71,24 +77,21 @@ def fourier_seconds(
 ) -> float:
     """Estimate for the frequency domain."""
     ins, outs = channels
-    moving = [a for a in range(len(size)) if any(offset[a] for offset in offsets)]
-    if not moving:
+    axes, along = moving(offsets)
+    if not axes:
         return math.inf
-    steps = tuple(stride[a] for a in moving)
-    length = tuple(-(-size[a] // s) for a, s in zip(moving, steps, strict=True))
-    coarse = tuple(
-        sorted({tuple(o[a] // s for a, s in zip(moving, steps, strict=True)) for o in offsets})
-    )
+    steps = tuple(stride[a] for a in axes)
+    short = [-(-n // s) for n, s in zip(size, stride, strict=True)]
+    length = tuple(short[a] for a in axes)
+    coarse, _ = phases(along, steps)
     plan = make_plan(coarse, length, length)
-    phases = math.prod(steps)
-    still = batch * math.prod(
-        -(-n // s) for a, (n, s) in enumerate(zip(size, stride, strict=True)) if a not in moving
-    )
-    pairs = outs * (ins // groups) * phases
-    taps = len(plan.offsets)
-    per_pair = taps * SPECTRUM_MAC if plan.by_matmul else SPECTRUM_POINT
+    still = batch * math.prod(short) // math.prod(length)
+    count = math.prod(steps)
+    pairs = outs * (ins // groups) * count
+    spectrum = len(plan.offsets) * SPECTRUM_TAP if plan.by_matmul else SPECTRUM_SCATTER
+    value = FOURIER_VALUE + (FOURIER_MORE_AXES if len(axes) > 1 else 0)
     return FOURIER_START + plan.frequencies * (
-        still * (ins * phases + outs) * FOURIER_POINT
+        still * (ins * count + outs) * value
         + still * pairs * FOURIER_MAC
-        + pairs * per_pair
+        + pairs * (spectrum + SPECTRUM_VALUE)
     )

@@ -34,7 +34,7 @@ from torch.autograd.function import once_differentiable
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.direct import CONVOLUTIONS
 from dashzoo_search.ops.spectrum import Plan, irfftn, make_plan, rfftn, to_back, to_front
-from dashzoo_search.ops.taps import Offsets
+from dashzoo_search.ops.taps import Offsets, index, moving, phases, reaching
 
 __all__ = ["fft_conv", "fft_conv_taps"]
 
@@ -100,38 +100,38 @@ def _strided(
     out: tuple[int, ...],
 ) -> Tensor:
     """Drop what only reads padding, reduce the stride to phases, and leave still axes alone."""
-    size = x.shape[2:]
-    kept = [
-        t
-        for t, offset in enumerate(offsets)
-        if all(-s * (m - 1) <= o < n for o, s, m, n in zip(offset, stride, out, size, strict=True))
-    ]
-    if not kept:
-        kept = [0]
-    if len(kept) < len(offsets):
-        taps = taps[torch.tensor(kept, device=taps.device)]
-        offsets = tuple(offsets[t] for t in kept)
-    moving = [a for a in range(len(size)) if any(offset[a] for offset in offsets)]
+    dims = x.dim() - 2
+    kept, reached = reaching(offsets, tuple(x.shape[2:]), stride, out)
+    axes, along = moving(reached)
     for axis, (s, m) in enumerate(zip(stride, out, strict=True)):
-        if axis not in moving:
-            x = x.narrow(axis + 2, 0, min(x.shape[axis + 2], s * (m - 1) + 1))
-            x = x[(slice(None),) * (axis + 2) + (slice(None, None, s),)] if s > 1 else x
-    if not moving:
-        ones = (1,) * len(size)
-        return CONVOLUTIONS[len(size)](x, taps[0].view(*taps.shape[1:], *ones), bias, groups=groups)
-    offsets = tuple(tuple(offset[a] for a in moving) for offset in offsets)
-    still = [a for a in range(len(size)) if a not in moving]
-    order = [0, *(a + 2 for a in still), 1, *(a + 2 for a in moving)]
+        if axis not in axes:
+            x = _every(x, axis + 2, s, m)
+    if len(kept) < len(offsets):
+        taps = taps.index_select(0, index(kept, taps.device))
+    if not axes:
+        # One tap, or none: the sum also gives the zeros that no tap amounts to.
+        kernel = taps.sum(0).view(*taps.shape[1:], *(1,) * dims)
+        return CONVOLUTIONS[dims](x, kernel, bias, groups=groups)
+    still = [a for a in range(dims) if a not in axes]
+    order = [0, *(a + 2 for a in still), 1, *(a + 2 for a in axes)]
     x = x.permute(order)
     lead = x.shape[: 1 + len(still)]
     x = x.reshape(-1, *x.shape[len(lead) :])
-    steps = tuple(stride[a] for a in moving)
+    steps = tuple(stride[a] for a in axes)
     if any(s > 1 for s in steps):
-        x, taps, offsets = _phases(x, taps, offsets, steps)
-    y = _correlate(x, taps, offsets, bias, groups, tuple(out[a] for a in moving))
+        x, taps, along = _phases(x, taps, along, steps)
+    y = _correlate(x, taps, along, bias, groups, tuple(out[a] for a in axes))
     y = y.view(*lead, *y.shape[1:])
     back = [order.index(a) for a in range(len(order))]
     return y.permute(back)
+
+
+def _every(x: Tensor, axis: int, stride: int, count: int) -> Tensor:
+    """``count`` samples of ``x`` along ``axis``, one in ``stride``, zeros past the end."""
+    reach = stride * (count - 1) + 1
+    if reach > x.shape[axis]:
+        x = F.pad(x, (0, 0) * (x.dim() - axis - 1) + (0, reach - x.shape[axis]))
+    return x.narrow(axis, 0, reach)[(slice(None),) * axis + (slice(None, None, stride),)]
 
 
 def _phases(
@@ -148,17 +148,10 @@ def _phases(
     x = x.permute(0, 1, *(q + 1 for q in quotients), *quotients)
     x = x.reshape(x.shape[0], -1, *x.shape[2 + len(stride) :])
 
-    coarse = [tuple(o // s for o, s in zip(offset, stride, strict=True)) for offset in offsets]
-    distinct = tuple(sorted(set(coarse)))
-    rows = []
-    for offset, quotient in zip(offsets, coarse, strict=True):
-        row = distinct.index(quotient)
-        for o, s in zip(offset, stride, strict=True):
-            row = row * s + o % s
-        rows.append(row)
+    distinct, rows = phases(offsets, stride)
     _, outs, ins = taps.shape
     room = taps.new_zeros(len(distinct) * count, outs, ins)
-    taps = room.index_copy(0, torch.tensor(rows, device=taps.device), taps)
+    taps = room.index_copy(0, index(rows, taps.device), taps)
     taps = taps.view(-1, count, outs, ins).permute(0, 2, 3, 1).reshape(-1, outs, ins * count)
     return x, taps, distinct
 
@@ -173,10 +166,8 @@ def _correlate(
 ) -> Tensor:
     plan = make_plan(offsets, tuple(x.shape[2:]), out)
     if plan.offsets != offsets:
-        number = {offset: t for t, offset in enumerate(plan.offsets)}
-        index = torch.tensor([number[offset] for offset in offsets], device=taps.device)
         room = taps.new_zeros(len(plan.offsets), *taps.shape[1:])
-        taps = room.index_copy(0, index, taps)
+        taps = room.index_copy(0, index(plan.numbers(offsets), taps.device), taps)
     return cast(Tensor, _Correlation.apply(x, taps, bias, plan, groups))
 
 

@@ -21,19 +21,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from dashzoo_search.ops.taps import Offsets
+from dashzoo_search.ops.taps import Offsets, index
 
 __all__ = ["Plan", "make_plan", "smooth_length"]
 
 LARGEST_CONSTANT = 16_000_000  # numbers in one constant matrix; beyond it taps are scattered
-MATMUL_SECONDS = 1 / 35e9  # per multiply-add, measured on one AVX-512 core
-SCATTER_SECONDS = 8e-9  # per frequency and channel pair: FFT and transposition
+MOST_MATMUL_TAPS = 150  # where both ways cost the same on one AVX-512 core
 
 
 def smooth_length(least: int) -> int:
@@ -80,6 +79,11 @@ class Plan:
         """N, over all transformed axes."""
         return math.prod(self.length)
 
+    def numbers(self, offsets: Offsets) -> tuple[int, ...]:
+        """Which of the plan's offsets each of ``offsets`` is."""
+        number = {offset: t for t, offset in enumerate(self.offsets)}
+        return tuple(number[offset] for offset in offsets)
+
     def spectrum(self, taps: Tensor) -> Tensor:
         """Complex ``[F, o, i]`` of taps ``[T, o, i]``."""
         tail = taps.shape[1:]
@@ -88,8 +92,8 @@ class Plan:
             waves = _waves(self.offsets, self.length, taps.dtype, taps.device)
             return torch.view_as_complex((waves @ _fold(rows)).view(-1, *tail, 2))
         buffer = taps.new_zeros(tail.numel(), self.samples)
-        index = _positions(self.offsets, self.length, taps.device)
-        buffer.index_copy_(1, index, rows.t())
+        places = index(_positions(self.offsets, self.length), taps.device)
+        buffer.index_copy_(1, places, rows.t())
         z = to_front(rfftn(buffer.view(-1, *self.length), self.length))
         # The FFT's kernel is e^{−i…}, ours e^{+i…}.
         return z.conj_physical_().view(-1, *tail)
@@ -105,8 +109,8 @@ class Plan:
             return _unfold(pairs.view(len(waves), -1, 2)).reshape(-1, *tail)
         z = to_back(conjugate.reshape(len(conjugate), -1), (tail.numel(),), self.length)
         buffer = irfftn(z, self.length, self.length).reshape(tail.numel(), -1)
-        index = _positions(self.offsets, self.length, conjugate.device)
-        return buffer.index_select(1, index).t().reshape(-1, *tail)
+        places = index(_positions(self.offsets, self.length), conjugate.device)
+        return buffer.index_select(1, places).t().reshape(-1, *tail)
 
 
 @lru_cache(maxsize=1024)
@@ -124,12 +128,9 @@ def make_plan(offsets: Offsets, size: tuple[int, ...], out: tuple[int, ...]) -> 
         for axis, n, m in zip(axes, size, out, strict=True)
     )
     both = {*offsets, *(tuple(-o for o in offset) for offset in offsets), (0,) * len(size)}
-    plan = Plan(tuple(sorted(both)), length, out, by_matmul=True)
-    numbers = plan.frequencies * len(plan.offsets)
-    if numbers > LARGEST_CONSTANT or (
-        numbers * MATMUL_SECONDS > plan.frequencies * SCATTER_SECONDS
-    ):
-        plan = Plan(plan.offsets, length, out, by_matmul=False)
+    plan = Plan(tuple(sorted(both)), length, out, by_matmul=len(both) <= MOST_MATMUL_TAPS)
+    if plan.frequencies * len(plan.offsets) > LARGEST_CONSTANT:
+        plan = replace(plan, by_matmul=False)
     return plan
 
 
@@ -210,8 +211,8 @@ def _weighted_waves(
         return (waves * (count.flatten() / math.prod(length))).to(device, dtype)
 
 
-@lru_cache(maxsize=64)
-def _positions(offsets: Offsets, length: tuple[int, ...], device: torch.device) -> Tensor:
+@lru_cache(maxsize=1024)
+def _positions(offsets: Offsets, length: tuple[int, ...]) -> tuple[int, ...]:
     """Where each offset falls in a buffer of N samples that wraps round, row-major."""
     flat = []
     for offset in offsets:
@@ -219,5 +220,4 @@ def _positions(offsets: Offsets, length: tuple[int, ...], device: torch.device) 
         for o, n in zip(offset, length, strict=True):
             position = position * n + o % n
         flat.append(position)
-    with torch.inference_mode(False):
-        return torch.tensor(flat, device=device)
+    return tuple(flat)

@@ -20,13 +20,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from dashzoo_search.spec import Choice
 
-__all__ = ["Geometry", "Offsets", "accumulate", "support"]
+__all__ = ["Geometry", "Offsets", "accumulate", "index", "moving", "phases", "reaching", "support"]
 
 Offsets = tuple[tuple[int, ...], ...]
 
@@ -141,3 +142,63 @@ def accumulate(
     scaled = weight * scale[:, None, None]
     taps = torch.zeros((count, *weight.shape[1:]), dtype=weight.dtype, device=weight.device)
     return taps.index_add(0, slot_offset, scaled)
+
+
+@lru_cache(maxsize=1024)
+def reaching(
+    offsets: Offsets, size: tuple[int, ...], stride: tuple[int, ...], out: tuple[int, ...]
+) -> tuple[tuple[int, ...], Offsets]:
+    """The offsets that ever read the signal, and their numbers; the others only read padding.
+
+    >>> reaching(((-9,), (-1,), (0,), (1,), (9,)), (5,), (1,), (5,))
+    ((1, 2, 3), ((-1,), (0,), (1,)))
+    """
+    last = [s * (m - 1) for s, m in zip(stride, out, strict=True)]
+    kept = tuple(
+        t
+        for t, offset in enumerate(offsets)
+        if all(-far <= o < n for o, far, n in zip(offset, last, size, strict=True))
+    )
+    return kept, tuple(offsets[t] for t in kept)
+
+
+@lru_cache(maxsize=1024)
+def moving(offsets: Offsets) -> tuple[tuple[int, ...], Offsets]:
+    """The axes along which any offset differs from zero, and the offsets along these alone.
+
+    >>> moving(((0, -3), (0, 0), (0, 3)))
+    ((1,), ((-3,), (0,), (3,)))
+    """
+    axes = tuple(a for a, values in enumerate(zip(*offsets, strict=True)) if any(values))
+    return axes, tuple(tuple(offset[a] for a in axes) for offset in offsets)
+
+
+@lru_cache(maxsize=1024)
+def phases(offsets: Offsets, stride: tuple[int, ...]) -> tuple[Offsets, tuple[int, ...]]:
+    """Write each offset as s·q + r with 0 ≤ r < s, axis by axis.
+
+    Returns:
+        The distinct quotients q, sorted, and for each offset its row in a table of quotients by
+        remainders, row-major.
+
+    >>> phases(((-1,), (0,), (2,)), (2,))
+    (((-1,), (0,), (1,)), (1, 2, 4))
+    """
+    quotients = [tuple(o // s for o, s in zip(offset, stride, strict=True)) for offset in offsets]
+    distinct = tuple(sorted(set(quotients)))
+    number = {quotient: row for row, quotient in enumerate(distinct)}
+    rows = []
+    for offset, quotient in zip(offsets, quotients, strict=True):
+        row = number[quotient]
+        for o, s in zip(offset, stride, strict=True):
+            row = row * s + o % s
+        rows.append(row)
+    return distinct, tuple(rows)
+
+
+@lru_cache(maxsize=1024)
+def index(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+    """``numbers`` as a tensor, made once per device."""
+    # A cache must not be filled with tensors that only inference mode can use.
+    with torch.inference_mode(False):
+        return torch.tensor(numbers, dtype=torch.int64, device=device)

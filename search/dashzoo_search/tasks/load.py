@@ -35,12 +35,17 @@ def load_task(data: str, *, seed: int = 0) -> Task:
     if data in task_names():
         return load_ucr(data.removeprefix("ucr/"), seed=seed)
     path = Path(data)
-    if path.is_dir():
-        raise BadData(f"{data} is a folder; give an .npz file or a task name")
-    if path.is_file():
-        if path.suffix != ".npz":
-            raise BadData(f"{data} is not an .npz file; save the arrays with np.savez")
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:  # a name too long, a folder we may not enter
+        raise BadData(f"{data:.80} cannot be read: {error.strerror}; check the path") from error
+    if is_folder:
+        raise BadData(f"{path} is a folder; give an .npz file or a task name")
+    if is_file and path.suffix.lower() != ".npz":
+        raise BadData(f"{data} is not an .npz file; save the arrays with np.savez")
+    if is_file:
         return read_npz(path, seed=seed)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         raise BadData(f"{data} does not exist; check the path")
-    raise UnknownTask(data, task_names(), hint="Give an .npz file or one of the names.")
+    hint = f"Give an .npz file, or one of: {', '.join(task_names())}."
+    raise UnknownTask(data, task_names(), hint=hint)

@@ -45,7 +45,7 @@ def cut_fraction(
     chosen = np.sort(np.concatenate(cut))
     if not len(chosen):
         raise BadData(
-            f"Every class of {array} has a single sample; give at least two of some class"
+            f"No class of {array} has two samples left to divide; give more samples a class"
         )
     rest = np.setdiff1d(np.arange(len(y)), chosen)
     return rest, chosen

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData
+from dashzoo_search.tasks.checks import check_labels, check_lengths, check_samples
 from dashzoo_search.tasks.splits import cut_fraction
 
 __all__ = ["SealedSplit", "Split", "Task", "classification_task"]
@@ -135,20 +136,16 @@ def classification_task(
         BadData: naming the array and what is wrong with it.
     """
     named = {"train": train, "test": test} | ({"val": val} if val is not None else {})
-    samples = {part: _check_samples(X, f"X_{part}") for part, (X, _) in named.items()}
-    labels = {part: _check_labels(y, f"y_{part}") for part, (_, y) in named.items()}
+    samples = {part: check_samples(X, f"X_{part}") for part, (X, _) in named.items()}
+    labels = {part: check_labels(y, f"y_{part}") for part, (_, y) in named.items()}
     for part, X in samples.items():
-        if len(X) != len(labels[part]):
-            raise BadData(
-                f"X_{part} has {len(X)} samples but y_{part} has {len(labels[part])} labels; "
-                "give one label a sample"
-            )
+        check_lengths(X, labels[part], f"X_{part}", f"y_{part}")
         if X.shape[1:] != samples["train"].shape[1:]:
             raise BadData(
                 f"A sample of X_{part} has shape {list(X.shape[1:])}, one of X_train "
                 f"{list(samples['train'].shape[1:])}; make them alike"
             )
-    classes, _ = np.unique(labels["train"], return_inverse=True)
+    classes = np.unique(labels["train"])
     if len(classes) < 2:
         raise BadData(f"y_train holds only the class {classes[0]!s}; give at least two classes")
     for part, y in labels.items():
@@ -178,45 +175,6 @@ def classification_task(
         sha256=digest,
         published=published,
     )
-
-
-def _check_samples(X: NDArray[Any], name: str) -> Floats:
-    if X.dtype.kind not in "fiub":
-        raise BadData(f"{name} holds {X.dtype} values; give numbers")
-    if X.ndim not in (3, 4):
-        hint = f"; add a channel axis: {name}[:, None]" if X.ndim == 2 else ""
-        raise BadData(
-            f"{name} has shape {list(X.shape)}; "
-            f"give sequences [n, c, l] or images [n, c, h, w]{hint}"
-        )
-    if 0 in X.shape:
-        raise BadData(f"{name} is empty (shape {list(X.shape)}); give at least one sample")
-    with np.errstate(over="ignore"):
-        floats = np.ascontiguousarray(X, dtype=np.float32)
-    finite = np.isfinite(floats)
-    if not finite.all():
-        where = int(np.flatnonzero(~finite.reshape(len(X), -1).all(1))[0])
-        value = floats[where][~finite[where]][0]
-        raise BadData(
-            f"{name} holds {value} in sample {where}; fill or drop such samples before the run"
-        )
-    return floats
-
-
-def _check_labels(y: NDArray[Any], name: str) -> NDArray[Any]:
-    if y.ndim != 1:
-        raise BadData(f"{name} has shape {list(y.shape)}; give one label a sample, [n]")
-    if y.dtype.kind == "f":
-        if not np.isfinite(y).all():
-            raise BadData(f"{name} holds NaN or inf; give integer or string labels")
-        if not np.array_equal(y, np.rint(y)):
-            raise BadData(f"{name} holds fractions; only classification is supported: give labels")
-        y = y.astype(np.int64)
-    if y.dtype.kind in "bu":
-        y = y.astype(np.int64)
-    if y.dtype.kind not in "iU":
-        raise BadData(f"{name} holds {y.dtype} values; give integer or string labels")
-    return y
 
 
 def _digest(samples: Mapping[str, Floats], labels: Mapping[str, NDArray[Any]]) -> str:

@@ -25,6 +25,7 @@ NAMES = (
     "ACSF1",
     "ArrowHead",
     "BasicMotions",
+    "Covid3Month_disc",
     "GunPoint",
     "ItalyPowerDemand",
     "JapaneseVowels",

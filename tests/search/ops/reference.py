@@ -49,12 +49,15 @@ def assert_same(layer: AggConv, x: Tensor, tolerance: float) -> None:
         strict=True,
     )
     for ours, theirs in pairs:
-        assert_close(ours, theirs, tolerance)
+        # Gradients of bias and α sum over the whole output and may cancel: measure them against
+        # what such a sum amounts to when it does not.
+        usual = 0.1 * slope.norm().item() if theirs.dim() == 1 else 0.0
+        assert_close(ours, theirs, tolerance, at_least=usual)
 
 
-def assert_close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
+def assert_close(ours: Tensor, theirs: Tensor, tolerance: float, *, at_least: float = 0.0) -> None:
     """The largest difference is within ``tolerance`` of the largest value."""
-    scale = theirs.abs().max().item()
+    scale = max(theirs.abs().max().item(), at_least)
     assert (ours - theirs).abs().max().item() <= tolerance * scale + 1e-30
 
 

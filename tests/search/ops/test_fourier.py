@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops import fft_conv
+from dashzoo_search.ops.fourier import fft_conv_taps
 from dashzoo_search.ops.spectrum import make_plan, smooth_length
 
 from .reference import CONVOLUTIONS, assert_close
@@ -64,6 +65,14 @@ def test_many_and_few_taps_agree_with_conv(kernel: int) -> None:
     torch.manual_seed(0)
     x, w = torch.randn(2, 3, 900), torch.randn(4, 3, kernel)
     assert_close(fft_conv(x, w, padding="same"), F.conv1d(x, w, padding="same"), 1e-5)
+
+
+def test_outputs_that_no_tap_reaches_are_the_bias() -> None:
+    x, w, b = torch.randn(1, 1, 1), torch.randn(1, 1, 2), torch.ones(1)
+    got = fft_conv(x, w, b, padding=3, dilation=4)
+    assert torch.equal(got, F.conv1d(x, w, b, padding=3, dilation=4))
+    taps = torch.ones(1, 1, 1)
+    assert fft_conv_taps(x, taps, ((0,),), out=(4,))[0, 0, 1:].tolist() == [0, 0, 0]
 
 
 def test_both_ways_to_the_spectrum_agree() -> None:

@@ -7,12 +7,14 @@ on purpose ends in one sentence and exit code 2.
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
 
 from dashzoo import __version__
-from dashzoo.cli.failure import Failure
+from dashzoo.cli.failure import failing_well
 
 __all__ = ["cli", "main"]
 
@@ -44,29 +46,40 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        words = tuple(args)
+        with failing_well(words):
+            return super().make_context(info_name, args, parent, obj=words, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        from dashzoo_search.errors import DashzooError
-
-        try:
+        with failing_well(ctx.obj):
             return super().invoke(ctx)
-        except DashzooError as error:
-            if ctx.params["debug"]:
-                raise
-            raise Failure(error) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP = """Find the right kernels for your data, and ship the network they make.
+
+\b
+dashzoo run ucr/GunPoint --out runs/gunpoint
+dashzoo run my-data.npz --out runs/mine
+"""
+
+
+@click.group(cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dashzoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    r"""Find the right kernels for your data, and ship the network they make.
-
-    \b
-    dashzoo run ucr/GunPoint --out runs/gunpoint
-    dashzoo run my-data.npz --out runs/mine
-    """
+    """Run ``dashzoo``; the commands do the work."""
 
 
 def main() -> None:
     """Entry point of the ``dashzoo`` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without × or ü gets escapes
+            stream.reconfigure(errors="backslashreplace")
     cli(prog_name="dashzoo")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dashzoo_search.training.progress import OnEpoch
-from dashzoo_search.training.progress import Progress as Epoch
+if TYPE_CHECKING:  # what only prints a bundle has no need of torch
+    from dashzoo_search.training.progress import OnEpoch
+    from dashzoo_search.training.progress import Progress as Epoch
 
 __all__ = ["bars", "print_json", "print_results"]
 
@@ -65,7 +67,7 @@ def print_results(results: Mapping[str, Any]) -> None:
     counts = task["counts"]
     size = " × ".join(map(str, [task["channels"], *task["size"]]))
     console.print(
-        f"[bold]{task['name']}[/bold]  {size}, {len(task['classes'])} classes, "
+        f"[bold]{escape(task['name'])}[/bold]  {size}, {len(task['classes'])} classes, "
         f"{counts['train']} train / {counts['val']} val / {counts['test']} test"
     )
     rows = [

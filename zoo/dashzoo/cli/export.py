@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -26,4 +27,4 @@ def command(folder: Path, as_json: bool) -> None:
             f"batch {check['batch']}, {check['inputs']:>6} inputs: "
             f"{check['relative_to_max']:.1e} of the largest output"
         )
-    click.echo(f"Next: dashzoo card {folder}")
+    click.echo(f"Next: dashzoo card {shlex.quote(str(folder))}")

@@ -121,7 +121,9 @@ def search_options(command: Command) -> Command:
             ),
             click.option("--price", type=float, help="Price on taps; 0 for none."),
             click.option(
-                "--rule", type=click.Choice(["argmax", "energy"]), help="How the spec is derived."
+                "--rule",
+                type=click.Choice(["explained", "energy", "argmax"]),
+                help="How the spec is derived.",
             ),
             click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True),
         ],

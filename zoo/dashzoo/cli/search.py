@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -30,4 +31,4 @@ def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
         return
     for layer, choice in spec.layers.items():
         click.echo(f"{layer}  {choice}")
-    click.echo(f"Next: dashzoo train {out}")
+    click.echo(f"Next: dashzoo train {shlex.quote(str(out))}")

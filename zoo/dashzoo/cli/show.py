@@ -15,10 +15,12 @@ from dashzoo.cli.options import export_json, folder_argument
 def command(folder: Path, as_json: bool) -> None:
     """Print the kernels and scores of the bundle in DIR, and whether it is whole."""
     from dashzoo.cli.console import print_json, print_results
+    from dashzoo.steps.before import require
     from dashzoo_cards.facts import load_facts
     from dashzoo_export.bundle import RESULTS, check_bundle, read_json
     from dashzoo_search.errors import BadBundle
 
+    require(folder, "train")
     load_facts(folder)  # checks every field before any is printed
     results = read_json(folder / RESULTS)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -27,4 +28,4 @@ def command(folder: Path, as_json: bool, **options: Any) -> None:
         print_json(results)
         return
     print_results(results)
-    click.echo(f"Next: dashzoo export {folder}")
+    click.echo(f"Next: dashzoo export {shlex.quote(str(folder))}")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashzoo.loading import load_with_config
+from dashzoo.steps.before import require
 from dashzoo.workfiles import SearchRecord
 from dashzoo_export.bundle import WEIGHTS, invalidate
 from dashzoo_export.onnx import export_onnx
@@ -33,6 +34,7 @@ def export(folder: str | PathLike[str]) -> dict[str, Any]:
         DashzooError: in one sentence; nothing that looks whole is left.
     """
     folder = Path(folder)
+    require(folder, "train")
     require_runtime()
     net, config = load_with_config(folder)
     metadata = {

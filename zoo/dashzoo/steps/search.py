@@ -8,10 +8,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from dashzoo.steps.before import require_writable
 from dashzoo.steps.train import STALE
 from dashzoo.workfiles import Data, SearchRecord, resolve_data
 from dashzoo_export.bundle import invalidate, refuse_overwrite
-from dashzoo_search.errors import BadData
+from dashzoo_search.choice import short_repr
+from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.networks.create import default_backbone
 from dashzoo_search.pipeline import Network, run_search
 from dashzoo_search.search import SearchOptions
@@ -21,6 +23,8 @@ from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import limit_threads, resolve_device
 
 __all__ = ["search"]
+
+_LARGEST = 65_536  # what `read_config` lets pass
 
 
 def search(
@@ -70,14 +74,15 @@ def search(
     """
     folder = Path(out)
     refuse_overwrite(folder, force=force)
+    require_writable(folder)
     limit_threads(threads)
     where = resolve_device(device)
-    reference, task = resolve_data(data, folder, seed=seed)
+    reference, task = resolve_data(data, seed=seed)
     if resize is not None and task.dims == 1:
         raise BadData("--resize is for images; sequences keep their length")
     network = Network(
         backbone=backbone or default_backbone(task.dims),
-        args=dict(backbone_args or {}),
+        args=_plain(backbone_args or {}),
         resize=resize,
     )
     space = _space(kernels, dilations, (resize,) * 2 if resize else task.size)
@@ -104,7 +109,7 @@ def search(
         history=list(result.history),
         seconds=result.seconds,
         cpu_seconds=result.cpu_seconds,
-    ).write(folder, supernet)
+    ).write(folder, supernet, data)
     return result.spec
 
 
@@ -112,10 +117,25 @@ def _space(
     kernels: tuple[int, ...] | None, dilations: tuple[int, ...] | None, size: tuple[int, ...]
 ) -> SearchSpace:
     default = SearchSpace.default(len(size))
-    space = SearchSpace(
+    if kernels is not None or dilations is not None:
+        # Only what was asked for is refused; each layer takes what fits it of the defaults.
+        asked = SearchSpace(
+            kernels=kernels if kernels is not None else (3,),
+            dilations=dilations if dilations is not None else (1,),
+        )
+        asked.check_against(size)
+    return SearchSpace(
         kernels=kernels if kernels is not None else default.kernels,
         dilations=dilations if dilations is not None else default.dilations,
     )
-    if kernels is not None or dilations is not None:
-        space.check_against(size)
-    return space
+
+
+def _plain(args: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in args.items():
+        small = not isinstance(value, int | float) or abs(value) <= _LARGEST
+        if not isinstance(value, str | int | float) or not small:
+            raise BadBackbone(
+                f"Backbone argument {name}={short_repr(value)} does not fit into config.json; "
+                f"give a word, true, false, or a number up to {_LARGEST}"
+            )
+    return dict(args)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dashzoo.provenance import provenance
+from dashzoo.steps.before import require_writable
 from dashzoo.workfiles import SearchRecord
 from dashzoo_export.bundle import CONFIG, README, RESULTS, WEIGHTS, invalidate, write_json
 from dashzoo_export.config import network_config
 from dashzoo_export.weights import save_weights
 from dashzoo_search.errors import BundleExists
-from dashzoo_search.pipeline import Init, Network, TrainResult, run_training
+from dashzoo_search.pipeline import Init, TrainResult, run_training
 from dashzoo_search.tasks import Task
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -61,16 +62,17 @@ def train(
     record = SearchRecord.read(folder)
     if (folder / RESULTS).exists() and not force:
         raise BundleExists(f"{folder} already holds a trained network; add --force to replace it")
+    require_writable(folder)
     limit_threads(threads)
     where = resolve_device(device)
     task = record.task(folder)
     spec = record.kernel_spec()
-    search_recipe = Recipe(**record.options["recipe"])
+    search_recipe = record.recipe()
     longest = Recipe.for_samples(len(task.train), batch_size=search_recipe.batch_size).epochs
     recipe = replace(search_recipe, epochs=epochs or longest)
     done = run_training(
         task,
-        Network.from_json(record.network),
+        record.build_plan(),
         recipe,
         spec=spec,
         supernet=record.supernet(folder, task).to(where) if init == "searched" else None,

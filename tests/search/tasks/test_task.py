@@ -1,0 +1,132 @@
+"""Who reads which split: validation is never trained on, test is opened once, at the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import dashzoo_search.search as search_module
+import dashzoo_search.training.loop as loop_module
+from dashzoo_search.pipeline import Network, build_network, run_search, run_training
+from dashzoo_search.search import SearchOptions
+from dashzoo_search.spec import SearchSpace
+from dashzoo_search.tasks import SealedSplit, Split
+from dashzoo_search.tasks.arrays import read_npz
+from dashzoo_search.tasks.task import classification_task
+from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.steps import Batches
+
+NETWORK = Network(backbone="wrn1d", args={"width": 2})
+SPACE = SearchSpace(kernels=(3, 5), dilations=(1,))
+RECIPE = Recipe(epochs=2, batch_size=16)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def task(sequence_file):
+    return read_npz(sequence_file, seed=0)
+
+
+def rows(X) -> set[bytes]:
+    return {x.tobytes() for x in X}
+
+
+def test_a_sealed_split_counts():
+    split = Split(np.zeros((2, 1, 3), np.float32), np.zeros(2, np.int64))
+    sealed = SealedSplit(split)
+    assert (len(sealed), sealed.reads) == (2, 0)
+    assert sealed.open() is split
+    sealed.open()
+    assert sealed.reads == 2
+
+
+@pytest.mark.parametrize("baseline_epochs", [None, 2])
+def test_test_is_read_once_after_all_training(task, baseline_epochs):
+    reads = []
+
+    def watch(progress):
+        reads.append((progress.stage, task.test.reads))
+
+    options = SearchOptions(recipe=RECIPE)
+    supernet, result = run_search(task, NETWORK, SPACE, options, seed=0, device=CPU, on_epoch=watch)
+    assert task.test.reads == 0
+    done = run_training(
+        task, NETWORK, RECIPE, spec=result.spec, supernet=supernet,
+        baseline_epochs=baseline_epochs, seed=0, device=CPU, on_epoch=watch,
+    )  # fmt: skip
+    assert {count for _, count in reads} == {0}
+    assert {stage for stage, _ in reads} == {"search", "train"} | (
+        {"default kernels"} if baseline_epochs else set()
+    )
+    assert task.test.reads == done.test_reads == 1
+    assert set(done.metrics) == {"searched"} | ({"default"} if baseline_epochs else set())
+
+
+def test_only_train_is_learnt_from(task, monkeypatch):
+    stepped, scored = set(), set()
+
+    class Recorded(Batches):
+        def __init__(self, split, *args, **kwargs):
+            stepped.update(rows(split.X))
+            super().__init__(split, *args, **kwargs)
+
+    def recorded(network, split, **kwargs):
+        scored.update(rows(split.X))
+        return original(network, split, **kwargs)
+
+    original = loop_module.evaluate
+    for module in (search_module, loop_module):
+        monkeypatch.setattr(module, "Batches", Recorded)
+    monkeypatch.setattr(loop_module, "evaluate", recorded)
+    supernet, result = run_search(
+        task, NETWORK, SPACE, SearchOptions(recipe=RECIPE), seed=0, device=CPU
+    )
+    assert stepped == rows(task.train.X)
+    run_training(
+        task, NETWORK, RECIPE, spec=result.spec, supernet=supernet, baseline_epochs=1,
+        seed=0, device=CPU,
+    )  # fmt: skip
+    assert stepped == rows(task.train.X)
+    assert scored == rows(task.val.X)
+    test = rows(task.test.open().X)
+    assert not stepped & scored
+    assert not test & (stepped | scored)
+
+
+def test_normalisation_is_fitted_on_train(task):
+    net = build_network(NETWORK, task)
+    mean, std = task.train.X.mean((0, 2)), task.train.X.std((0, 2))
+    np.testing.assert_allclose(net.preprocess.mean.numpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(net.preprocess.std.numpy(), std, rtol=1e-5)
+
+
+def make(X, y, seed=0, **more):
+    return classification_task(
+        "t", train=(X, y), test=(X[:4], y[:4]), seed=seed, source="here", **more
+    )
+
+
+class TestDigest:
+    X = np.arange(48.0).reshape(12, 1, 4)
+    y = np.arange(12) % 2
+
+    def test_of_the_data_and_not_of_the_seed(self):
+        assert make(self.X, self.y).sha256 == make(self.X, self.y, seed=5).sha256
+
+    def test_sees_every_change(self):
+        digests = {make(self.X, self.y).sha256}
+        digests.add(make(self.X + 1e-3, self.y).sha256)
+        digests.add(make(self.X, 1 - self.y).sha256)
+        digests.add(make(self.X, np.array(["a", "b"])[self.y]).sha256)
+        digests.add(make(self.X, np.array(["a", "ab"])[self.y]).sha256)
+        digests.add(make(self.X.reshape(12, 2, 2), self.y).sha256)
+        digests.add(make(self.X, self.y, val=(self.X, self.y)).sha256)
+        assert len(digests) == 7
+
+
+def test_told(task):
+    told = task.describe()
+    assert told["counts"] == {"train": 30, "val": 6, "test": 12}
+    assert (told["dims"], told["channels"], told["size"]) == (1, 2, [30])
+    assert told["classes"] == ["fast", "middle", "slow"]

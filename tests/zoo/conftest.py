@@ -1,0 +1,89 @@
+"""The command line in this process, and the options that make a run tiny."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from dashzoo.cli import cli
+
+# Small enough for a second; --threads 1 keeps to the core we are given.
+SEARCH = ["--backbone-arg", "width=2", "--kernels", "3,5", "--dilations", "1", "--threads", "1"]
+
+
+@dataclass
+class Outcome:
+    """Exit code and streams of one command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def command():
+    """Run ``dashzoo *words`` in this process; no exception may get out of it."""
+
+    def run(*words: object) -> Outcome:
+        result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="dashzoo")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def refused(command):
+    """Run a command that must end in one sentence and exit code 2; returns the sentence."""
+
+    def run(*words: object) -> str:
+        outcome = command(*words)
+        assert outcome.code == 2, outcome
+        assert outcome.out == ""
+        assert "Traceback" not in outcome.err
+        last = outcome.err.strip().splitlines()[-1]
+        assert last.startswith("Error: ")
+        told = command(*words, "--json")
+        assert told.code == 2
+        assert set(told.json) == {"error"}
+        assert set(told.json["error"]) == {"type", "message"}
+        return last.removeprefix("Error: ")
+
+    return run
+
+
+@pytest.fixture
+def tiny():
+    """Options of `search` that make it tiny."""
+    return list(SEARCH)
+
+
+@pytest.fixture
+def arrays(sequence_file) -> dict[str, np.ndarray]:
+    with np.load(sequence_file) as file:
+        return dict(file)
+
+
+@pytest.fixture
+def snapshot():
+    """Every file below a folder, with its bytes."""
+
+    def take(folder) -> dict[str, bytes]:
+        return {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    return take
