@@ -18,7 +18,7 @@ from typing import Any, Self
 from dashzoo_cards.exported import Export
 from dashzoo_cards.fields import Fields, read_json
 from dashzoo_cards.history import Provenance, Recipe, Search
-from dashzoo_cards.results import Layer, Outcome, Published, Task
+from dashzoo_cards.results import Layer, Outcome, Published, Selection, Task
 from dashzoo_search.errors import BadBundle, BadSpace, BadSpec
 from dashzoo_search.spec import KernelSpec, SearchSpace
 
@@ -72,16 +72,19 @@ class Facts:
 
     ``space`` and ``search`` are None when the kernels were given and not searched,
     ``default`` when the backbone's own kernels were not trained, ``export`` without ONNX.
-    ``kept`` maps layers that were left as they are to the reason.
+    ``kept`` maps layers that were left as they are to the reason. ``selection`` is
+    None when there was nothing to decide, and the searched network is the one that is shipped.
     """
 
     name: str
     task: Task
     backbone: str
     backbone_args: Mapping[str, Any]
+    resize: int | None
     space: SearchSpace | None
     layers: tuple[Layer, ...]
     kept: Mapping[str, str]
+    selection: Selection | None
     searched: Outcome
     default: Outcome | None
     test_reads: int
@@ -95,11 +98,25 @@ class Facts:
     files: tuple[File, ...]
 
     @property
+    def shipped(self) -> str:
+        """Which network the bundle holds, ``"searched"`` or ``"default"``."""
+        return "searched" if self.selection is None else self.selection.shipped
+
+    @property
     def kernels(self) -> KernelSpec:
-        """The layers' choices as one spec."""
+        """The shipped network's kernels as one spec."""
         return KernelSpec(
-            dims=self.task.dims, layers={layer.name: layer.choice for layer in self.layers}
+            dims=self.task.dims,
+            layers={
+                layer.name: layer.choice if self.shipped == "searched" else layer.own
+                for layer in self.layers
+            },
         )
+
+    @property
+    def network(self) -> Outcome:
+        """How the shipped network did."""
+        return self.default if self.shipped == "default" and self.default else self.searched
 
     @property
     def has_history(self) -> bool:
@@ -129,15 +146,18 @@ def load_facts(bundle: Path) -> Facts:
     task = Task.read(results.inside("task"))
     backbone, metrics = results.inside("backbone"), results.inside("metrics")
     default, search = metrics.inside_or_null("default"), results.inside_or_null("search")
+    selection = results.inside_or_null("selection")
     kept = {item.text("name"): item.text("reason") for item in results.each("kept_layers")}
-    return Facts(
+    facts = Facts(
         name=results.text("name"),
         task=task,
         backbone=backbone.text("name"),
         backbone_args=backbone.inside("args").values,
+        resize=backbone.integer("resize", low=1) if backbone.values.get("resize") else None,
         space=_read_space(results),
         layers=_read_layers(results, task.dims),
         kept=kept,
+        selection=None if selection is None else Selection.read(selection),
         searched=Outcome.read(metrics.inside("searched")),
         default=None if default is None else Outcome.read(default),
         test_reads=results.integer("test_reads"),
@@ -150,6 +170,11 @@ def load_facts(bundle: Path) -> Facts:
         export=_read_export(bundle),
         files=tuple(_measure(bundle)),
     )
+    try:
+        _ = facts.kernels
+    except BadSpec as error:
+        results.fail("layers", f"a list of layers whose shipped kernels can be built ({error})")
+    return facts
 
 
 def _read_space(results: Fields) -> SearchSpace | None:

@@ -59,7 +59,7 @@ def card_data(facts: Facts) -> ModelCardData:
         dataset_args={"sha256": task.sha256, "samples": task.counts["test"]},
         metric_type="accuracy",
         metric_name="Accuracy",
-        metric_value=facts.searched.test.accuracy,
+        metric_value=facts.network.test.accuracy,
         metric_args={"split": "test", "seed": facts.seed, "samples": task.counts["test"]},
     )
     data = ModelCardData(

@@ -34,6 +34,7 @@ def render_card(facts: Facts) -> str:
     raw_shape = Markdown(f"`({', '.join(map(str, (task.channels, *task.size)))})`")
     seconds = facts.search.seconds if facts.search else 0.0
     cpu_seconds = facts.search.cpu_seconds if facts.search else 0.0
+    selection = facts.selection
     return _template().render(
         facts=facts,
         header=Markdown(card_data(facts).to_yaml()),
@@ -41,11 +42,13 @@ def render_card(facts: Facts) -> str:
             "alt_text": words.alt_text(facts),
             "arguments": words.arguments(facts),
             "budget": words.budget(facts),
+            "choice": words.choice(facts),
             "comparison": words.comparison(facts),
             "length": _length(facts),
             "lowering": words.lowering(facts),
             "parity": words.parity(facts),
             "search_cpu": words.seconds(cpu_seconds),
+            "selection_seconds": words.seconds(selection.seconds) if selection else "",
             "search_seconds": words.seconds(seconds),
             "test_use": words.test_use(facts),
         },

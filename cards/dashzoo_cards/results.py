@@ -15,7 +15,7 @@ from dashzoo_cards.fields import Fields
 from dashzoo_search.errors import BadSpec
 from dashzoo_search.spec import Choice
 
-__all__ = ["Layer", "Outcome", "Published", "Score", "Task"]
+__all__ = ["Layer", "Outcome", "Published", "Score", "Selection", "Task"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,11 @@ class Layer:
     macs: int
     default_parameters: int
     default_macs: int
+
+    @property
+    def own(self) -> Choice:
+        """The default kernel and dilation as a choice; raises BadSpec where it is none."""
+        return Choice(self.default_kernel, self.default_dilation)
 
     @classmethod
     def read(cls, fields: Fields, dims: int) -> Self:
@@ -132,6 +137,33 @@ class Outcome:
             macs=fields.integer("macs"),
             best_epoch=fields.integer("best_epoch"),
             epochs=fields.integer("epochs"),
+            seconds=fields.number("seconds", low=0),
+            cpu_seconds=fields.number("cpu_seconds", low=0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """How it was decided which of the two networks to ship."""
+
+    shipped: str
+    how: str
+    samples: int
+    searched: Score
+    default: Score
+    seconds: float
+    cpu_seconds: float
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From ``results.json:selection``; raises BadBundle."""
+        scores = fields.inside("scores")
+        return cls(
+            shipped=fields.one_of("shipped", ("searched", "default")),
+            how=fields.text("how"),
+            samples=fields.integer("samples", low=1),
+            searched=Score.read(scores.inside("searched")),
+            default=Score.read(scores.inside("default")),
             seconds=fields.number("seconds", low=0),
             cpu_seconds=fields.number("cpu_seconds", low=0),
         )

@@ -10,7 +10,23 @@ from dashzoo_cards.facts import Facts
 from dashzoo_cards.markdown import Markdown, code, line, percent, plain
 from dashzoo_cards.results import Outcome
 
-__all__ = ["alt_text", "budget", "comparison", "lowering", "noise", "parity", "test_use"]
+__all__ = ["alt_text", "budget", "choice", "comparison", "lowering", "noise", "parity", "test_use"]
+
+
+def choice(facts: Facts) -> Markdown:
+    """Which network the bundle holds, and what decided it, with a space behind; or nothing."""
+    told = facts.selection
+    if told is None:
+        return Markdown("")
+    searched, default = percent(told.searched.accuracy), percent(told.default.accuracy)
+    on = f"in {plain(told.how)} ({searched} against {default} of {told.samples:,} examples)"
+    if facts.shipped == "default":
+        return Markdown(
+            f"**The kernels the search found lost to the default ones {on}, so the default ones "
+            "are shipped**; both are reported below. "
+        )
+    verb = "did as well as" if searched == default else "beat"
+    return Markdown(f"The kernels the search found {verb} the default ones {on}. ")
 
 
 def comparison(facts: Facts) -> Markdown:
@@ -123,10 +139,11 @@ def alt_text(facts: Facts) -> Markdown:
 
 
 def arguments(facts: Facts) -> Markdown:
-    """The backbone's own arguments, or a word that there are none."""
-    if not facts.backbone_args:
-        return Markdown("no arguments")
-    return code(line(json.dumps(dict(facts.backbone_args), sort_keys=True)))
+    """The backbone's own arguments, or a word that there are none, and the size it works at."""
+    args = dict(facts.backbone_args)
+    told = code(line(json.dumps(args, sort_keys=True))) if args else "no arguments"
+    resized = f", on images resized to {facts.resize}×{facts.resize}" if facts.resize else ""
+    return Markdown(f"{told}{resized}")
 
 
 def seconds(value: float) -> str:

@@ -7,7 +7,8 @@ its default kernels beside it, and only then opens the test split, once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -17,9 +18,10 @@ from dashzoo_search.fold import fold
 from dashzoo_search.networks.convs import ConvLayer, conv_layers
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.search import SearchOptions, SearchResult, search_kernels
-from dashzoo_search.spec import KernelSpec, SearchSpace
+from dashzoo_search.selection import Selection, select
+from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
-from dashzoo_search.tasks.task import Task
+from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.batchnorm import reestimate
 from dashzoo_search.training.loop import FitResult, fit
 from dashzoo_search.training.metrics import evaluate
@@ -27,9 +29,10 @@ from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
 
-__all__ = ["Init", "Network", "TrainResult", "build_network", "run_search", "run_training"]
+__all__ = ["Init", "Network", "Ship", "TrainResult", "build_network", "run_search", "run_training"]
 
 Init = Literal["searched", "scratch"]
+Ship = Literal["best", "searched"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,9 @@ class TrainResult:
     """What training ended in.
 
     Attributes:
-        network: the searched network, in eval mode.
+        network: the one to ship, in eval mode.
+        shipped: its name, ``"searched"`` or ``"default"``.
+        selection: how that was decided; None when there was nothing to decide.
         metrics: by network (``searched``, ``default``): fit, test score, parameters and MACs.
         layers: one row for every searched convolution, beside its default.
         kept: every other convolution, with the reason.
@@ -121,6 +126,8 @@ class TrainResult:
     """
 
     network: SearchedNet
+    shipped: str
+    selection: Selection | None
     metrics: dict[str, dict[str, Any]]
     layers: tuple[dict[str, Any], ...]
     kept: dict[str, str]
@@ -135,11 +142,12 @@ def run_training(
     spec: KernelSpec,
     supernet: Supernet | None,
     baseline_epochs: int | None,
+    ship: Ship = "best",
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch = quiet,
 ) -> TrainResult:
-    """Train the network ``spec`` makes, and the default kernels beside it; then read test, once.
+    """Train the network ``spec`` makes and the default kernels; choose; then read test, once.
 
     Args:
         task: its train split is fitted, its val split picks the epoch.
@@ -148,6 +156,7 @@ def run_training(
         spec: kernels to train.
         supernet: to take the searched weights from; None starts from scratch. Left one-hot.
         baseline_epochs: epochs of the network with default kernels; None leaves it out.
+        ship: ``"best"`` lets `select` choose between the two, ``"searched"`` does not ask.
         seed: initialises and shuffles, alike for both networks.
         device: where to train.
         on_epoch: told after every epoch.
@@ -156,6 +165,7 @@ def run_training(
         BadSpec: the spec does not fit the backbone.
         TrainingFailed: training diverged or ran out of memory.
     """
+    rows, kept, own = _layer_table(network, task, spec)
     trained: dict[str, tuple[SearchedNet, FitResult]] = {}
     generator = seed_everything(seed)
     if supernet is None:
@@ -165,18 +175,32 @@ def run_training(
         reestimate(net, task.train)
     trained["searched"] = (
         net,
-        fit(
-            net, task.train, task.val, recipe, generator=generator, on_epoch=on_epoch, stage="train"
-        ),
+        fit(net, task.train, task.val, recipe, generator=generator, on_epoch=on_epoch),
     )
+    selection = None
     if baseline_epochs is not None:
         generator = seed_everything(seed)
-        plain = build_network(network, task, device=device)
-        longer = Recipe(**{**recipe.to_json(), "epochs": baseline_epochs})
-        trained["default"] = plain, fit(
-            plain, task.train, task.val, longer, generator=generator, on_epoch=on_epoch,
-            stage="default kernels",
+        plain = build_network(network, task, spec=own, device=device)
+        longer = replace(recipe, epochs=baseline_epochs)
+        trained["default"] = (
+            plain,
+            fit(
+                plain, task.train, task.val, longer,
+                generator=generator, on_epoch=on_epoch, stage="default kernels",
+            ),
         )  # fmt: skip
+        if ship == "best":
+            selection = select(
+                task,
+                {
+                    "searched": partial(_fresh, network, task, spec, device),
+                    "default": partial(_fresh, network, task, own, device),
+                },
+                {name: result.val for name, (_, result) in trained.items()},
+                recipe,
+                seed=seed,
+                on_epoch=on_epoch,
+            )
 
     test = task.test.open()
     metrics: dict[str, dict[str, Any]] = {}
@@ -187,14 +211,24 @@ def run_training(
             "parameters": sum(p.numel() for p in one.parameters()),
             "macs": count_macs(one, task.size),
         }
-    rows, kept = _layer_table(network, task, spec)
+    shipped = selection.shipped if selection else "searched"
     return TrainResult(
-        network=trained["searched"][0],
+        network=trained[shipped][0],
+        shipped=shipped,
+        selection=selection,
         metrics=metrics,
         layers=rows,
         kept=kept,
         test_reads=task.test.reads,
     )
+
+
+def _fresh(
+    network: Network, task: Task, spec: KernelSpec, device: torch.device, train: Split
+) -> SearchedNet:
+    net = build_network(network, task, spec=spec, device=device)
+    net.preprocess.fit(train.X)
+    return net
 
 
 def count_macs(net: SearchedNet, size: tuple[int, ...]) -> int:
@@ -206,32 +240,33 @@ def count_macs(net: SearchedNet, size: tuple[int, ...]) -> int:
 
 def _layer_table(
     network: Network, task: Task, spec: KernelSpec
-) -> tuple[tuple[dict[str, Any], ...], dict[str, str]]:
+) -> tuple[tuple[dict[str, Any], ...], dict[str, str], KernelSpec]:
+    """A row for each layer of ``spec``, the reasons of the others, and the layers' own kernels."""
     net = build_network(network, task)
     planes = net.preprocess(net.example_input(task.size, batch=2))
-    rows, kept = [], {}
+    rows, kept, own = [], {}, {}
     for layer in conv_layers(net.backbone, planes, dims=task.dims):
-        if layer.name in spec.layers:
-            rows.append(_layer_row(layer, spec))
+        if layer.name in spec.layers and layer.choice is not None:
+            rows.append(_layer_row(layer, layer.choice, spec.layers[layer.name]))
+            own[layer.name] = layer.choice
         else:
             kept[layer.name] = layer.reason or "the spec leaves it as it is"
-    return tuple(rows), kept
+    return tuple(rows), kept, KernelSpec(dims=task.dims, layers=own)
 
 
-def _layer_row(layer: ConvLayer, spec: KernelSpec) -> dict[str, Any]:
-    assert layer.choice is not None  # apply_spec refuses layers without one
-    choice, conv = spec.layers[layer.name], layer.conv
+def _layer_row(layer: ConvLayer, own: Choice, choice: Choice) -> dict[str, Any]:
+    conv = layer.conv
     parameters, macs = layer.with_choice(choice)
     return {
         "name": layer.name,
         "kernel": list(choice.kernel),
         "dilation": list(choice.dilation),
-        "default_kernel": list(layer.choice.kernel),
-        "default_dilation": list(layer.choice.dilation),
+        "default_kernel": list(own.kernel),
+        "default_dilation": list(own.dilation),
         "in_channels": conv.in_channels,
         "out_channels": conv.out_channels,
         "groups": conv.groups,
-        "stride": list(conv.stride[-spec.dims :]),
+        "stride": list(conv.stride[-choice.dims :]),
         "size": list(layer.size),
         "parameters": parameters,
         "macs": macs,

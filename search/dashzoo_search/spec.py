@@ -57,10 +57,6 @@ class KernelSpec:
                 )
         object.__setattr__(self, "layers", dict(self.layers))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A mapping proxy does not pickle, and networks that hold a spec are copied deep.
-        return _restore, (self.dims, dict(self.layers))
-
     def to_json(self) -> dict[str, Any]:
         """A dict that `json.dumps` takes and timm can carry in ``model_args``."""
         return {
@@ -106,7 +102,3 @@ class KernelSpec:
                 for name, choice in layers.items()
             },
         )
-
-
-def _restore(dims: int, layers: dict[str, Choice]) -> KernelSpec:
-    return KernelSpec(dims=dims, layers=layers)

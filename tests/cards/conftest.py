@@ -53,6 +53,17 @@ def made_up_results(*, dims: int, depth: int, history: bool = True) -> dict[str,
             "searched": _outcome(0.99, 0.986667, 91234, 1234567),
             "default": _outcome(0.97, 0.96, 88000, 1300000),
         },
+        "selection": {
+            "shipped": "searched",
+            "how": "3-fold cross-validation",
+            "samples": 50,
+            "scores": {
+                "searched": {"accuracy": 0.98, "loss": 0.1},
+                "default": {"accuracy": 0.96, "loss": 0.2},
+            },
+            "seconds": 9.0,
+            "cpu_seconds": 9.0,
+        },
         "test_reads": 1,
         "search": {
             "epochs": 30,

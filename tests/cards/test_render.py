@@ -25,7 +25,7 @@ EVIL = "a|b`c`\n---\n# x <script>alert(1)</script> {{ 7*7 }} {% raw %} ![i](u) $
 
 
 def unsearched(results):
-    results.update(space=None, search=None, published=[], test_reads=3)
+    results.update(space=None, search=None, selection=None, published=[], test_reads=3)
     results["metrics"]["default"] = None
     results["provenance"]["git_commit"] = None
 
@@ -35,6 +35,21 @@ CASES = {
     "images": {"dims": 2, "depth": 13},
     "given": {"dims": 1, "depth": 1, "export": False, "change": unsearched},
 }
+
+
+def test_a_bundle_that_ships_the_default_kernels_says_so(make_bundle):
+    def lose(results):
+        results["selection"]["shipped"] = "default"
+        results["selection"]["scores"]["default"]["accuracy"] = 1.0
+
+    bundle = make_bundle(dims=1, depth=3, change=lose)
+    facts = load_facts(bundle)
+    card = render_card(facts)
+    assert "with its default kernels, for the task" in card
+    assert "lost to the default ones in 3-fold cross-validation (98.00 % against 100.00 %" in card
+    assert card_data(facts).eval_results[0].metric_value == facts.default.test.accuracy
+    assert [str(c) for c in facts.kernels.layers.values()] == [str(la.own) for la in facts.layers]
+    assert any("model_args.kernels.layers" in told for told in check_card(bundle))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -42,6 +43,14 @@ def test_command(command, made_bundle, samples, arrays):
     rows = command("predict", made_bundle, samples, "--json", "--runtime", "onnx").json
     assert [row["label"] for row in rows] == expected
     assert set(rows[0]["probabilities"]) == set(labels)
+
+
+def test_a_label_stays_on_its_line(command, bundle, samples):
+    config = json.loads((bundle / "config.json").read_text())
+    config["label_names"] = ["a\nb", "c\td", "\x1b[2Jé"]
+    (bundle / "config.json").write_text(json.dumps(config))
+    told = command("predict", bundle, samples).out
+    assert {line.split("\t")[0] for line in told.splitlines()} <= {r"a\nb", r"c\td", r"\x1b[2Jé"}
 
 
 FAULTS = {

@@ -54,6 +54,10 @@ class StopRun(Exception):
     pass
 
 
+def shipped(results) -> str:
+    return results["selection"]["shipped"] if results["selection"] else "searched"
+
+
 def stop_in(stage, error=StopRun):
     def on_epoch(progress):
         if progress.stage == stage:
@@ -94,12 +98,13 @@ class TestBundle:
         kernels = config["model_args"]["kernels"]
         assert list(kernels["layers"]) == [layer["name"] for layer in results["layers"]]
         assert len(results["layers"]) == 9
+        prefix = "default_" if shipped(results) == "default" else ""
         for layer in results["layers"]:
             chosen = kernels["layers"][layer["name"]]
-            assert layer["kernel"] == [chosen["kernel"]]
-            assert layer["dilation"] == [chosen["dilation"]]
-            assert chosen["kernel"] in (3, 5)
-            assert chosen["dilation"] in (1, 2)
+            assert layer[f"{prefix}kernel"] == [chosen["kernel"]]
+            assert layer[f"{prefix}dilation"] == [chosen["dilation"]]
+            assert layer["kernel"][0] in (3, 5)
+            assert layer["dilation"][0] in (1, 2)
 
     @pytest.mark.parametrize(
         ("which", "data"),
@@ -114,14 +119,15 @@ class TestBundle:
             outputs = net(torch.from_numpy(X)).double()
         classes = results["task"]["classes"]
         truth = torch.tensor([classes.index(label) for label in y])
-        told = results["metrics"]["searched"]
+        told = results["metrics"][shipped(results)]
+        prefix = "default_" if shipped(results) == "default" else ""
         assert told["test"]["accuracy"] == (outputs.argmax(1) == truth).double().mean().item()
         loss = torch.nn.functional.cross_entropy(outputs, truth).item()
         assert told["test"]["loss"] == pytest.approx(loss, rel=1e-5)
         assert told["parameters"] == sum(p.numel() for p in net.parameters())
         by_layer = {name: p.numel() for name, p in net.backbone.named_parameters()}
         for layer in results["layers"]:
-            assert layer["parameters"] == by_layer[f"{layer['name']}.weight"]
+            assert layer[f"{prefix}parameters"] == by_layer[f"{layer['name']}.weight"]
         assert results["test_reads"] == 1
         counts = results["task"]["counts"]
         assert counts["test"] == len(y)
@@ -272,6 +278,27 @@ class TestOut:
         assert "holds other files" in untouched(out, force=force)
         assert snapshot(out) == {"figures/one.png": b"mine", "config.json": b"{}"}
         assert list(tmp_path.iterdir()) == [out]
+
+    @pytest.mark.xfail(reason="bundle._ours takes any results.json for ours", strict=True)
+    def test_a_foreign_folder_that_holds_a_results_json(self, tmp_path, untouched, snapshot):
+        (tmp_path / "thesis").mkdir()
+        (tmp_path / "thesis" / "results.json").write_text("[1]")
+        (tmp_path / "thesis" / "thesis.tex").write_text("years")
+        assert "holds other files" in untouched(tmp_path / "thesis", force=True)
+        assert set(snapshot(tmp_path / "thesis")) == {"results.json", "thesis.tex"}
+
+    @pytest.mark.xfail(reason="bundle._ours does not look for files beside ours", strict=True)
+    def test_files_beside_a_bundle_are_not_lost(self, bundle, untouched, snapshot):
+        (bundle / "notes.txt").write_text("mine")
+        assert "notes.txt" in untouched(bundle, force=True)
+        assert snapshot(bundle)["notes.txt"] == b"mine"
+
+    @pytest.mark.xfail(reason="bundle.new_folder puts the draft of '.' into '.'", strict=True)
+    def test_the_folder_we_are_in(self, made_bundle, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        dashzoo.publish(made_bundle, ".")
+        check_bundle(tmp_path / "here")
 
     @pytest.mark.parametrize("force", [False, True])
     def test_a_file_or_link(self, tmp_path, untouched, force):

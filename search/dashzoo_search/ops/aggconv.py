@@ -26,7 +26,7 @@ from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.cost import cheaper
 from dashzoo_search.ops.direct import CONVOLUTIONS, direct_conv_taps
 from dashzoo_search.ops.fourier import fft_conv_taps
-from dashzoo_search.ops.taps import Geometry, Offsets, accumulate, index, reaching, support
+from dashzoo_search.ops.taps import Geometry, Offsets, accumulate, index_tensor, reaching, support
 from dashzoo_search.relax import Softmax
 from dashzoo_search.spec import Choice
 
@@ -256,7 +256,7 @@ class AggConv(nn.Module):
         out = tuple(-(-n // s) for n, s in zip(size, self.stride, strict=True))
         kept, reached = reaching(offsets, size, self.stride, out)
         if len(reached) < len(offsets):
-            taps, offsets = taps.index_select(0, index(kept, taps.device)), reached
+            taps, offsets = taps.index_select(0, index_tensor(kept, taps.device)), reached
         path = self.strategy
         if path == "auto":
             channels = (self.in_channels, self.out_channels)

@@ -18,7 +18,7 @@ from functools import lru_cache
 import torch.nn.functional as F
 from torch import Tensor
 
-from dashzoo_search.ops.taps import Offsets, index
+from dashzoo_search.ops.taps import Offsets, index_tensor
 
 __all__ = ["CONVOLUTIONS", "Lattice", "direct_conv_taps", "lattice"]
 
@@ -94,7 +94,7 @@ def direct_conv_taps(
     grid = lattice(offsets)
     if not grid.dense:
         room = taps.new_zeros(math.prod(grid.kernel), *taps.shape[1:])
-        taps = room.index_copy(0, index(grid.positions, taps.device), taps)
+        taps = room.index_copy(0, index_tensor(grid.positions, taps.device), taps)
     kernel = taps.movedim(0, -1).reshape(*taps.shape[1:], *grid.kernel)
     convolve = CONVOLUTIONS[len(grid.kernel)]
     return convolve(x, kernel, bias, stride, grid.padding, grid.dilation, groups)

@@ -7,8 +7,8 @@ What makes it cheap:
 - Only axes with a nonzero offset are transformed; the others join the batch.
 - N is the first even 5-smooth length that keeps the ends from meeting: n + max|o|, not
   n + 2·max|o|.
-- The spectrum of a few taps is a matmul (`spectrum`), already with frequency first.
-- Mixing is one batched matmul, [B × i] @ [i × o] per frequency; depthwise it is a product.
+- The spectrum of a few taps is a matmul (`spectrum`), already with frequency first, as the mixing
+  of channels wants it (`correlation`).
 - A stride splits signal and taps into phases, which become input channels, so every transform
   is at the output's resolution:  x[s·q + r] → x_r[q],  w at offset s·q + r → w_r at q.
 
@@ -24,17 +24,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dashzoo_search.errors import UnsupportedLayer
+from dashzoo_search.ops.correlation import correlate
 from dashzoo_search.ops.direct import CONVOLUTIONS
-from dashzoo_search.ops.spectrum import Plan, irfftn, make_plan, rfftn, to_back, to_front
-from dashzoo_search.ops.taps import Offsets, index, moving, phases, reaching
+from dashzoo_search.ops.taps import Offsets, index_tensor, moving, phases, reaching
 
 __all__ = ["fft_conv", "fft_conv_taps"]
 
@@ -107,7 +106,7 @@ def _strided(
         if axis not in axes:
             x = _every(x, axis + 2, s, m)
     if len(kept) < len(offsets):
-        taps = taps.index_select(0, index(kept, taps.device))
+        taps = taps.index_select(0, index_tensor(kept, taps.device))
     if not axes:
         # One tap, or none: the sum also gives the zeros that no tap amounts to.
         kernel = taps.sum(0).view(*taps.shape[1:], *(1,) * dims)
@@ -120,7 +119,7 @@ def _strided(
     steps = tuple(stride[a] for a in axes)
     if any(s > 1 for s in steps):
         x, taps, along = _phases(x, taps, along, steps)
-    y = _correlate(x, taps, along, bias, groups, tuple(out[a] for a in axes))
+    y = correlate(x, taps, along, bias, groups, tuple(out[a] for a in axes))
     y = y.view(*lead, *y.shape[1:])
     back = [order.index(a) for a in range(len(order))]
     return y.permute(back)
@@ -151,106 +150,9 @@ def _phases(
     distinct, rows = phases(offsets, stride)
     _, outs, ins = taps.shape
     room = taps.new_zeros(len(distinct) * count, outs, ins)
-    taps = room.index_copy(0, index(rows, taps.device), taps)
+    taps = room.index_copy(0, index_tensor(rows, taps.device), taps)
     taps = taps.view(-1, count, outs, ins).permute(0, 2, 3, 1).reshape(-1, outs, ins * count)
     return x, taps, distinct
-
-
-def _correlate(
-    x: Tensor,
-    taps: Tensor,
-    offsets: Offsets,
-    bias: Tensor | None,
-    groups: int,
-    out: tuple[int, ...],
-) -> Tensor:
-    plan = make_plan(offsets, tuple(x.shape[2:]), out)
-    if plan.offsets != offsets:
-        room = taps.new_zeros(len(plan.offsets), *taps.shape[1:])
-        taps = room.index_copy(0, index(plan.numbers(offsets), taps.device), taps)
-    return cast(Tensor, _Correlation.apply(x, taps, bias, plan, groups))
-
-
-class _Correlation(torch.autograd.Function):
-    """``x [B, c, *size]``, ``taps [T, o, i]``, ``bias [o]`` → ``[B, o, *out]``.
-
-    With Y = W·X the gradients are gX = gY·W̄ and gW = gY·X̄. They are taken as conjugates,
-    conj(gY)·W and conj(gY)·X, so that only gY is conjugated, never the larger W.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, taps: Tensor, bias: Tensor | None, plan: Plan, groups: int
-    ) -> Tensor:
-        signal = _grouped(_analyse(x, plan), groups)
-        kernel = plan.spectrum(taps)
-        if groups > 1:
-            kernel = kernel.view(-1, taps.shape[1] // groups, taps.shape[2])
-        ctx.plan, ctx.groups, ctx.size = plan, groups, x.shape[2:]
-        ctx.save_for_backward(signal, kernel)
-        mixed = _ungrouped(_matmul(signal, kernel.transpose(1, 2)), groups)
-        return _synthesise(mixed, plan, plan.out, bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        signal, kernel = ctx.saved_tensors
-        plan, groups = ctx.plan, ctx.groups
-        grad_x = grad_taps = grad_bias = None
-        with torch.autocast(grad.device.type, enabled=False):
-            slope = _analyse(grad, plan).conj_physical_()
-            if ctx.needs_input_grad[2]:
-                grad_bias = slope[0].real.sum(0)
-            slope = _grouped(slope, groups)
-            if ctx.needs_input_grad[0]:
-                mixed = _ungrouped(_matmul(slope, kernel).conj_physical_(), groups)
-                grad_x = _synthesise(mixed, plan, ctx.size)
-            if ctx.needs_input_grad[1]:
-                if kernel[0].numel() == 1:
-                    conjugate = (slope * signal).sum(1)
-                else:
-                    conjugate = torch.bmm(slope.transpose(1, 2), signal)
-                conjugate = conjugate.reshape(plan.frequencies, grad.shape[1], -1)
-                grad_taps = plan.adjoint(conjugate)
-        return grad_x, grad_taps, grad_bias, None, None
-
-
-def _matmul(signal: Tensor, kernel: Tensor) -> Tensor:
-    """``[F·g, B, p] @ [F·g, p, q]``; with p = q = 1, depthwise, an ordinary product."""
-    return signal * kernel if kernel[0].numel() == 1 else torch.bmm(signal, kernel)
-
-
-def _analyse(x: Tensor, plan: Plan) -> Tensor:
-    """``[B, c, *size]`` → complex ``[F, B, c]``."""
-    return to_front(rfftn(x.flatten(0, 1), plan.length)).view(-1, *x.shape[:2])
-
-
-def _synthesise(
-    mixed: Tensor, plan: Plan, out: Sequence[int], bias: Tensor | None = None
-) -> Tensor:
-    """Undo `_analyse`, keep the first ``out`` samples, add the bias."""
-    if bias is not None:
-        # A constant lives at frequency zero alone, where it costs nothing to add.
-        mixed[0] += bias * plan.samples
-    lead = (mixed.shape[1], mixed.shape[2])
-    return irfftn(to_back(mixed.flatten(1), lead, plan.length), plan.length, out).contiguous()
-
-
-def _grouped(z: Tensor, groups: int) -> Tensor:
-    """``[F, B, c]`` → ``[F·g, B, i]``."""
-    if groups == 1:
-        return z
-    frequencies, batch, channels = z.shape
-    split = z.view(frequencies, batch, groups, channels // groups).transpose(1, 2)
-    return split.reshape(frequencies * groups, batch, channels // groups)
-
-
-def _ungrouped(z: Tensor, groups: int) -> Tensor:
-    """Undo `_grouped`."""
-    if groups == 1:
-        return z
-    split = z.view(-1, groups, *z.shape[1:]).transpose(1, 2)
-    return split.reshape(len(split), z.shape[1], groups * z.shape[2])
 
 
 def fft_conv(

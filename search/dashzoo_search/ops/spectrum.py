@@ -27,7 +27,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from dashzoo_search.ops.taps import Offsets, index
+from dashzoo_search.ops.taps import Offsets, index_tensor
 
 __all__ = ["Plan", "make_plan", "smooth_length"]
 
@@ -92,7 +92,7 @@ class Plan:
             waves = _waves(self.offsets, self.length, taps.dtype, taps.device)
             return torch.view_as_complex((waves @ _fold(rows)).view(-1, *tail, 2))
         buffer = taps.new_zeros(tail.numel(), self.samples)
-        places = index(_positions(self.offsets, self.length), taps.device)
+        places = index_tensor(_positions(self.offsets, self.length), taps.device)
         buffer.index_copy_(1, places, rows.t())
         z = to_front(rfftn(buffer.view(-1, *self.length), self.length))
         # The FFT's kernel is e^{−i…}, ours e^{+i…}.
@@ -109,7 +109,7 @@ class Plan:
             return _unfold(pairs.view(len(waves), -1, 2)).reshape(-1, *tail)
         z = to_back(conjugate.reshape(len(conjugate), -1), (tail.numel(),), self.length)
         buffer = irfftn(z, self.length, self.length).reshape(tail.numel(), -1)
-        places = index(_positions(self.offsets, self.length), conjugate.device)
+        places = index_tensor(_positions(self.offsets, self.length), conjugate.device)
         return buffer.index_select(1, places).t().reshape(-1, *tail)
 
 

@@ -27,7 +27,16 @@ from torch import Tensor
 
 from dashzoo_search.spec import Choice
 
-__all__ = ["Geometry", "Offsets", "accumulate", "index", "moving", "phases", "reaching", "support"]
+__all__ = [
+    "Geometry",
+    "Offsets",
+    "accumulate",
+    "index_tensor",
+    "moving",
+    "phases",
+    "reaching",
+    "support",
+]
 
 Offsets = tuple[tuple[int, ...], ...]
 
@@ -197,7 +206,7 @@ def phases(offsets: Offsets, stride: tuple[int, ...]) -> tuple[Offsets, tuple[in
 
 
 @lru_cache(maxsize=1024)
-def index(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+def index_tensor(numbers: tuple[int, ...], device: torch.device) -> Tensor:
     """``numbers`` as a tensor, made once per device."""
     # A cache must not be filled with tensors that only inference mode can use.
     with torch.inference_mode(False):

@@ -1,4 +1,4 @@
-"""Cutting a stratified part off labelled samples, by seed."""
+"""Dividing labelled samples by seed, every class alike: a part cut off, or folds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData
 
-__all__ = ["cut_fraction"]
+__all__ = ["cut_fraction", "folds"]
 
 Index = NDArray[np.intp]
 
@@ -49,3 +49,23 @@ def cut_fraction(
         )
     rest = np.setdiff1d(np.arange(len(y)), chosen)
     return rest, chosen
+
+
+def folds(y: NDArray[np.int64], count: int, *, seed: int) -> list[Index]:
+    """Divide indices into ``count`` parts of about equal size and class balance.
+
+    Args:
+        y: class indices [n].
+        count: of folds.
+        seed: chooses the samples.
+
+    Returns:
+        Indices of each fold, ascending; together all of them, each once.
+
+    >>> [len(fold) for fold in folds(np.array([0, 0, 0, 0, 1, 1, 1]), 3, seed=0)]
+    [3, 2, 2]
+    """
+    rng = np.random.default_rng(seed)
+    by_class = [rng.permutation(np.flatnonzero(y == label)) for label in np.unique(y)]
+    dealt = np.concatenate(by_class)
+    return [np.sort(dealt[start::count]) for start in range(count)]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -63,6 +63,7 @@ def fit(
     generator: torch.Generator,
     on_epoch: OnEpoch = quiet,
     stage: str = "train",
+    keep: Literal["best", "last"] = "best",
 ) -> FitResult:
     """Train ``network`` in place and leave it with the weights of its best epoch on ``val``.
 
@@ -73,6 +74,7 @@ def fit(
         generator: shuffles the batches.
         on_epoch: told after every epoch.
         stage: what progress is reported as.
+        keep: ``"last"`` keeps the last epoch instead, whatever ``val`` says.
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
@@ -91,7 +93,8 @@ def fit(
             losses = [step(x, y) for x, y in batches]
             score = evaluate(network, val)
             # Of equally accurate epochs on few samples, the one the schedule has settled more.
-            if math.isfinite(score.loss) and score.better_than(best):
+            wanted = keep == "last" or score.better_than(best)
+            if math.isfinite(score.loss) and wanted:
                 best, best_epoch = score, epoch
                 best_state = copy.deepcopy(network.state_dict())
             on_epoch(

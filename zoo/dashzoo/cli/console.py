@@ -17,12 +17,17 @@ if TYPE_CHECKING:  # what only prints a bundle has no need of torch
     from dashzoo_search.training.progress import OnEpoch
     from dashzoo_search.training.progress import Progress as Epoch
 
-__all__ = ["bars", "print_json", "print_results"]
+__all__ = ["bars", "on_one_line", "print_json", "print_results"]
 
 
 def print_json(value: Any) -> None:
     """One JSON value on standard output."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def on_one_line(text: str) -> str:
+    """``text`` with line ends, tabs and terminal codes escaped; labels may come off a hub."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @contextlib.contextmanager
@@ -65,9 +70,10 @@ def print_results(results: Mapping[str, Any]) -> None:
     console = Console()
     task = results["task"]
     counts = task["counts"]
+    name = escape(on_one_line(task["name"]))
     size = " × ".join(map(str, [task["channels"], *task["size"]]))
     console.print(
-        f"[bold]{escape(task['name'])}[/bold]  {size}, {len(task['classes'])} classes, "
+        f"[bold]{name}[/bold]  {size}, {len(task['classes'])} classes, "
         f"{counts['train']} train / {counts['val']} val / {counts['test']} test"
     )
     rows = [

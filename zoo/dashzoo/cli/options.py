@@ -149,6 +149,13 @@ def train_options(command: Command) -> Command:
                 show_default=True,
                 help="Also train the default kernels, on the same budget.",
             ),
+            click.option(
+                "--ship",
+                type=click.Choice(["best", "searched"]),
+                default="best",
+                show_default=True,
+                help="Which of the two to ship; best is decided on held-out training data.",
+            ),
         ],
     )
 

@@ -23,7 +23,7 @@ from dashzoo.cli.options import export_json, folder_argument
 @export_json
 def command(folder: Path, samples: Path, runtime: str, as_json: bool) -> None:
     """Classify the raw samples of X.npy with the bundle in DIR."""
-    from dashzoo.cli.console import print_json
+    from dashzoo.cli.console import on_one_line, print_json
     from dashzoo.prediction import Runtime, predict
     from dashzoo_search.tasks.arrays import read_array
 
@@ -39,4 +39,4 @@ def command(folder: Path, samples: Path, runtime: str, as_json: bool) -> None:
         print_json(rows)
         return
     for p in probabilities:
-        click.echo(f"{labels[p.argmax()]}\t{p.max():.4f}")
+        click.echo(f"{on_one_line(labels[p.argmax()])}\t{p.max():.4f}")

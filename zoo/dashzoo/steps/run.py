@@ -13,7 +13,7 @@ from dashzoo.steps.train import train
 from dashzoo.workfiles import Data
 from dashzoo_export.bundle import new_folder
 from dashzoo_export.session import require_runtime
-from dashzoo_search.pipeline import Init
+from dashzoo_search.pipeline import Init, Ship
 from dashzoo_search.training.progress import OnEpoch, quiet
 
 __all__ = ["run"]
@@ -28,6 +28,7 @@ def run(
     epochs: int | None = None,
     init: Init = "searched",
     baseline: bool = True,
+    ship: Ship = "best",
     device: str = "auto",
     threads: int | None = None,
     on_epoch: OnEpoch = quiet,
@@ -41,7 +42,7 @@ def run(
         out: folder of the bundle, new or empty.
         force: replace a bundle that is there, once the new one is complete.
         search_epochs: see ``epochs`` of `search`.
-        epochs, init, baseline: see `train`.
+        epochs, init, baseline, ship: see `train`.
         device, threads: see `search`.
         on_epoch: told after every epoch.
         options: further options of `search`.
@@ -58,7 +59,7 @@ def run(
         name = target.resolve().name
         machine: dict[str, Any] = {"device": device, "threads": threads, "on_epoch": on_epoch}
         search(data, draft, name=name, epochs=search_epochs, **machine, **options)
-        train(draft, epochs=epochs, init=init, baseline=baseline, **machine)
+        train(draft, epochs=epochs, init=init, baseline=baseline, ship=ship, **machine)
         export(draft)
         card(draft)
     return target

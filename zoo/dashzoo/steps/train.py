@@ -14,7 +14,7 @@ from dashzoo_export.bundle import CONFIG, README, RESULTS, WEIGHTS, invalidate, 
 from dashzoo_export.config import network_config
 from dashzoo_export.weights import save_weights
 from dashzoo_search.errors import BundleExists
-from dashzoo_search.pipeline import Init, TrainResult, run_training
+from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
 from dashzoo_search.tasks import Task
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -33,6 +33,7 @@ def train(
     epochs: int | None = None,
     init: Init = "searched",
     baseline: bool = True,
+    ship: Ship = "best",
     device: str = "auto",
     threads: int | None = None,
     force: bool = False,
@@ -48,6 +49,8 @@ def train(
         init: start from the ``"searched"`` weights, folded, or from ``"scratch"``.
         baseline: also train the backbone with its default kernels, for as many epochs as search
             and training take together.
+        ship: ``"best"`` ships the default kernels where the searched ones lose on validation (or
+            in cross-validation, where that is small); ``"searched"`` ships those found.
         device, threads: see `search`.
         force: replace a network that is there.
         on_epoch: told after every epoch.
@@ -77,6 +80,7 @@ def train(
         spec=spec,
         supernet=record.supernet(folder, task).to(where) if init == "searched" else None,
         baseline_epochs=recipe.epochs + search_recipe.epochs if baseline else None,
+        ship=ship,
         seed=record.seed,
         device=where,
         on_epoch=on_epoch,
@@ -113,6 +117,7 @@ def _results(
             for layer, reason in done.kept.items()
         ],
         "metrics": {"default": None, **done.metrics},
+        "selection": done.selection.to_json() if done.selection else None,
         "test_reads": done.test_reads,
         "search": {
             "epochs": record.options["recipe"]["epochs"],
