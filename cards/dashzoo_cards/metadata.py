@@ -6,7 +6,6 @@ of our own; nothing is asked of the network.
 
 from __future__ import annotations
 
-
 from huggingface_hub import EvalResult, ModelCardData
 
 from dashzoo_cards.facts import Facts

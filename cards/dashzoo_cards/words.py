@@ -77,10 +77,11 @@ def budget(facts: Facts) -> Markdown:
         return Markdown(f"It was trained for {facts.searched.epochs:,} epochs.{cost}")
     ours, theirs = facts.searched.epochs, facts.default.epochs
     if search is not None and ours + search.epochs == theirs:
-        whole = seconds(search.seconds + facts.searched.seconds)
+        took = seconds(search.seconds + facts.searched.seconds)
+        took += f" against {seconds(facts.default.seconds)}"
         return Markdown(
-            f"Equal budgets in epochs: {search.epochs:,} of search and {ours:,} of training against "
-            f"{theirs:,} of training; in time {whole} against {seconds(facts.default.seconds)}."
+            f"Equal budgets in epochs: {search.epochs:,} of search and {ours:,} of training "
+            f"against {theirs:,} of training; in time {took}."
         )
     if ours == theirs:
         return Markdown(f"Both were trained for the same {ours:,} epochs.{cost}")

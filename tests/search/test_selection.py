@@ -1,0 +1,101 @@
+"""The final choice is made on data that neither network was fitted to."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dashzoo_search.selection import ENOUGH, cross_validate, select
+from dashzoo_search.tasks import Split
+from dashzoo_search.tasks.task import classification_task
+from dashzoo_search.training import Recipe, Score
+from dashzoo_search.training.progress import quiet
+
+RECIPE = Recipe(epochs=6, batch_size=8, lr=0.05)
+
+
+def blobs(n, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    X = rng.standard_normal((n, 1, 3)) + 4 * y[:, None, None]
+    return X.astype(np.float32), y
+
+
+def task(n):
+    return classification_task("blobs", train=blobs(n), test=blobs(8), seed=0, source="made up")
+
+
+class Recording(nn.Module):
+    """Learns, or always answers class 0; remembers every sample it was trained on."""
+
+    def __init__(self, seen, *, learns):
+        super().__init__()
+        self.linear, self.seen, self.learns = nn.Linear(3, 2), seen, learns
+
+    def forward(self, x):
+        if self.training:
+            self.seen.update(x[:, 0, 0].tolist())
+        out = self.linear(x[:, 0])
+        return out if self.learns else out * 0 + torch.tensor([1.0, 0.0])
+
+
+def builds(seen):
+    return {
+        "searched": lambda rest: Recording(seen.setdefault("searched", set()), learns=False),
+        "default": lambda rest: Recording(seen.setdefault("default", set()), learns=True),
+    }
+
+
+def test_small_validation_splits_are_cross_validated_and_the_better_one_ships():
+    data, progress = task(60), []
+    done = select(
+        data,
+        builds({}),
+        {"searched": Score(1.0, 0.0), "default": Score(0.0, 9.0)},  # not what decides here
+        RECIPE,
+        seed=0,
+        on_epoch=progress.append,
+    )
+    assert (done.shipped, done.how, done.samples) == ("default", "3-fold cross-validation", 60)
+    assert done.scores["default"].accuracy > 0.8 > done.scores["searched"].accuracy
+    assert [p.epoch for p in progress] == list(range(1, progress[0].epochs + 1))
+    assert data.test.reads == 0
+
+
+def test_large_validation_splits_decide_without_more_training():
+    data = task(5 * ENOUGH)
+    scores = {"searched": Score(0.9, 0.5), "default": Score(0.95, 0.1)}
+    done = select(data, {}, scores, RECIPE, seed=0, on_epoch=quiet)
+    assert (done.shipped, done.how, done.samples) == ("default", "validation", ENOUGH)
+
+
+def test_equal_scores_ship_the_searched_kernels():
+    scores = {"searched": Score(0.9, 0.5), "default": Score(0.9, 0.1)}
+    done = select(task(5 * ENOUGH), {}, scores, RECIPE, seed=0, on_epoch=quiet)
+    assert done.shipped == "searched"
+
+
+def test_no_sample_is_judged_by_a_network_that_saw_it(monkeypatch):
+    from dashzoo_search import selection as room
+
+    X, y = blobs(31)
+    pool = Split(X, y)
+    judged = []
+    real = room.evaluate
+
+    def spy(net, split):
+        assert not net.seen & set(split.X[:, 0, 0].tolist())
+        judged.extend(split.X[:, 0, 0].tolist())
+        net.seen.clear()
+        return real(net, split)
+
+    monkeypatch.setattr(room, "evaluate", spy)
+    cross_validate(pool, builds({}), RECIPE, seed=0, on_epoch=quiet)
+    assert sorted(judged) == sorted(2 * X[:, 0, 0].tolist())
+
+
+@pytest.mark.parametrize("scores", [{"searched": Score(0.2, 1), "default": Score(0.1, 1)}])
+def test_the_decision_is_told_as_json(scores):
+    told = select(task(5 * ENOUGH), {}, scores, RECIPE, seed=0, on_epoch=quiet).to_json()
+    assert told["scores"]["searched"] == {"accuracy": 0.2, "loss": 1}
+    assert set(told) == {"shipped", "how", "samples", "scores", "seconds", "cpu_seconds"}
