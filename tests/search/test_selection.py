@@ -11,7 +11,7 @@ from dashzoo_search.tasks.task import classification_task
 from dashzoo_search.training import Recipe, Score
 from dashzoo_search.training.progress import quiet
 
-RECIPE = Recipe(epochs=6, batch_size=8, lr=0.05)
+RECIPE = Recipe(epochs=40, batch_size=8, lr=0.1)
 
 
 def blobs(n, seed=0):
