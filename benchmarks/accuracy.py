@@ -23,7 +23,7 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results" / "accuracy.json"
 TASKS: dict[str, dict[str, Any]] = {
     "ucr/GunPoint": {},
     "ucr/ItalyPowerDemand": {},
-    "digits": {"backbone": "resnet18", "resize": 16},
+    "digits": {"backbone": "resnet18", "resize": 16, "search_epochs": 10, "epochs": 20},
 }
 
 

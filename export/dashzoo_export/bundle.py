@@ -55,6 +55,8 @@ README = "README.md"
 SUMS = "SHA256SUMS"
 WORK = "search"
 
+_FIGURES = ("figures/kernels.png", "figures/alpha.png")
+_WORKING = ("search.json", "supernet.safetensors", "data.npz")
 _REQUIRED = (CONFIG, WEIGHTS, RESULTS, ONNX, EXPORT, README)
 _MAX_JSON = 64 * 2**20
 
@@ -184,29 +186,49 @@ def refuse_overwrite(folder: Path, *, force: bool) -> None:
         raise BundleExists(f"{folder} is not a plain folder; give another --out")
     if not folder.exists() or not any(folder.iterdir()):
         return
-    if not _ours(folder):
-        raise BundleExists(f"{folder} holds other files; give an empty or new folder as --out")
+    if foreign := _foreign(folder):
+        raise BundleExists(
+            f"{folder} holds other files ({foreign}); give an empty or new folder as --out"
+        )
     if not force:
         raise BundleExists(f"{folder} already holds a bundle; give another --out, or --force")
 
 
-def _ours(folder: Path) -> bool:
-    return (folder / WORK / "search.json").is_file() or (folder / RESULTS).is_file()
+def _foreign(folder: Path) -> str | None:
+    """The first file that no step of ours writes and no SHA256SUMS lists.
+
+    In a folder that shows no other sign of us every file is foreign, whatever its name.
+    """
+    sums = folder / SUMS
+    known: set[str] = set()
+    if sums.is_file() or (folder / WORK / "search.json").is_file():
+        known = {*_REQUIRED, *_FIGURES, SUMS, *(f"{WORK}/{name}" for name in _WORKING)}
+    if sums.is_file():
+        listed = sums.read_text(errors="replace").splitlines()
+        known.update(line.partition("  ")[2] for line in listed)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name not in known:
+            return name
+    return None
 
 
 @contextmanager
-def new_folder(target: Path, *, force: bool) -> Iterator[Path]:
+def new_folder(target: Path, *, force: bool, keep: bool = True) -> Iterator[Path]:
     """A hidden folder beside ``target`` that takes its place when the block ends well.
 
     When it does not, a finished search is kept as ``target.partial``, and the error says so.
+    A folder that is there already, empty or ours, stays the same folder and gets the new files.
 
     Args:
         target: must be free, or ours and ``force`` given.
         force: replace what is there, once the new folder is complete.
+        keep: whether to keep a finished search.
 
     Raises:
         BundleExists: see `refuse_overwrite`.
     """
+    target = Path(os.path.abspath(target))  # noqa: PTH100  resolve() would follow links
     refuse_overwrite(target, force=force)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.draft-"))
@@ -214,21 +236,29 @@ def new_folder(target: Path, *, force: bool) -> Iterator[Path]:
     try:
         yield draft
         refuse_overwrite(target, force=force)
-        _swap(draft, target)
+        _put(draft, target)
     except BaseException as error:
-        if _ours(draft):  # a finished search is worth keeping
+        if keep and (draft / WORK / "search.json").is_file():
             partial = target.with_name(f"{target.name}.partial")
-            if not partial.exists() or _ours(partial):
-                _swap(draft, partial)
+            if not partial.exists() or not _foreign(partial):
+                _put(draft, partial)
                 error.add_note(f"What was done until then is kept in {partial}.")
         raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _swap(new: Path, target: Path) -> None:
-    old = new.with_name(f"{new.name}.old")
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+def _put(draft: Path, target: Path) -> None:
+    """Give ``draft`` the name ``target``, or, where that folder exists, move the files into it.
+
+    A mount point or a working directory cannot be renamed. SHA256SUMS leaves first and comes last.
+    """
+    if not target.exists():
+        draft.rename(target)
+        return
+    invalidate(target)
+    for old in target.iterdir():
+        invalidate(target, old.name)
+    entries = sorted(draft.iterdir(), key=lambda path: path.name == SUMS)
+    for entry in entries:
+        shutil.move(entry, target / entry.name)

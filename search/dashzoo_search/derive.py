@@ -34,7 +34,7 @@ __all__ = ["Rule", "derive", "explained"]
 Rule = Literal["argmax", "energy", "explained"]
 
 ENERGY_SLACK = 0.1
-EXPLAINED_SLACK = 0.05
+EXPLAINED_SLACK = 0.1
 
 
 def derive(supernet: Supernet, rule: Rule = "argmax", samples: Tensor | None = None) -> KernelSpec:

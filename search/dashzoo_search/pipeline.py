@@ -29,7 +29,16 @@ from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
 
-__all__ = ["Init", "Network", "Ship", "TrainResult", "build_network", "run_search", "run_training"]
+__all__ = [
+    "Init",
+    "Network",
+    "Ship",
+    "TrainResult",
+    "batch_macs",
+    "build_network",
+    "run_search",
+    "run_training",
+]
 
 Init = Literal["searched", "scratch"]
 Ship = Literal["best", "searched"]
@@ -82,6 +91,21 @@ def build_network(
     )
     net.preprocess.fit(task.train.X)
     return net.to(device or torch.device("cpu"))
+
+
+def batch_macs(network: Network, task: Task, batch_size: int) -> int:
+    """Multiply-accumulates of the convolutions in one forward pass of a batch.
+
+    Raises:
+        BadBackbone: the backbone does not take samples of this size.
+    """
+    return batch_size * sum(layer.macs for layer in _conv_layers(network, task))
+
+
+def _conv_layers(network: Network, task: Task) -> list[ConvLayer]:
+    net = build_network(network, task)
+    planes = net.preprocess(net.example_input(task.size, batch=2))
+    return list(conv_layers(net.backbone, planes, dims=task.dims))
 
 
 def run_search(
@@ -242,10 +266,8 @@ def _layer_table(
     network: Network, task: Task, spec: KernelSpec
 ) -> tuple[tuple[dict[str, Any], ...], dict[str, str], KernelSpec]:
     """A row for each layer of ``spec``, the reasons of the others, and the layers' own kernels."""
-    net = build_network(network, task)
-    planes = net.preprocess(net.example_input(task.size, batch=2))
     rows, kept, own = [], {}, {}
-    for layer in conv_layers(net.backbone, planes, dims=task.dims):
+    for layer in _conv_layers(network, task):
         if layer.name in spec.layers and layer.choice is not None:
             rows.append(_layer_row(layer, layer.choice, spec.layers[layer.name]))
             own[layer.name] = layer.choice

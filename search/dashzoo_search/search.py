@@ -128,7 +128,13 @@ def search_kernels(
     device = next(supernet.parameters()).device
     fitted, judge = train, train
     if options.alpha_on == "heldout":
-        rest, cut = cut_fraction(train.y, options.heldout, seed=seed, array="y_train")
+        try:
+            rest, cut = cut_fraction(train.y, options.heldout, seed=seed, array="y_train")
+        except BadData as error:
+            raise BadData(
+                "No class has two training samples, so none can be held out to search on; "
+                "use --alpha-on train, or give more samples"
+            ) from error
         fitted, judge = train.take(rest), train.take(cut)
     batches = Batches(fitted, recipe.batch_size, device=device, generator=generator)
     judging = Batches(judge, recipe.batch_size, device=device, generator=generator)

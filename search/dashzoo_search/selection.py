@@ -107,9 +107,9 @@ def cross_validate(
 
     Each network is scored as its last epoch left it, so that none is chosen on what judges it.
     """
-    parts = folds(pool.y, FOLDS, seed=seed)
+    parts = [part for part in folds(pool.y, FOLDS, seed=seed) if len(part)]
     told: dict[str, list[tuple[Score, int]]] = {name: [] for name in builds}
-    epochs = FOLDS * len(builds) * recipe.epochs
+    epochs = len(parts) * len(builds) * recipe.epochs
     done = 0
 
     def tell(progress: Progress) -> None:

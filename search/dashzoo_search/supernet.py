@@ -107,10 +107,11 @@ def build_supernet(network: SearchedNet, space: SearchSpace, size: tuple[int, ..
         layers[layer.name] = _aggregate(layer, choices)
         replace_module(network.backbone, layer.name, layers[layer.name])
     if not layers:
+        resize = "--resize, " if network.dims == 2 else ""
         some = next(iter(kept.items()), ("its layers", "no convolution"))
         raise BadBackbone(
             f"{network.backbone_name} has no convolution to search on inputs of {list(size)} "
-            f"({some[0]}: {some[1]}); try --resize, other --kernels, or another backbone"
+            f"({some[0]}: {some[1]}); try {resize}other --kernels, or another backbone"
         )
     return Supernet(network, layers, kept)
 

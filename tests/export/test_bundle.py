@@ -91,6 +91,7 @@ def test_an_error_leaves_the_old_folder_as_it_was(tmp_path):
     target = tmp_path / "out"
     with new_folder(target, force=False) as draft:
         (draft / "results.json").write_text("old")
+        (draft / "SHA256SUMS").touch()
     with pytest.raises(ZeroDivisionError), new_folder(target, force=True) as draft:
         (draft / "half").write_text("new")
         raise ZeroDivisionError

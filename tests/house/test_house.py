@@ -46,11 +46,6 @@ def test_reading_and_drawing_cards_needs_no_torch():
     assert "torch" not in imported_by("import dashzoo_cards.render, dashzoo_cards.figures")
 
 
-@pytest.mark.parametrize("order", ["dashzoo, timm", "timm, dashzoo"])
-def test_timm_knows_the_architecture_after_import_dashzoo(order):
-    assert "timm" in imported_by(f"import {order}; assert timm.is_model('dashzoo_searched')")
-
-
 def test_every_public_name_is_where_the_front_door_says():
     import dashzoo
 

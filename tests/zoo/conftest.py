@@ -70,6 +70,21 @@ def tiny():
 
 
 @pytest.fixture
+def tiny_run() -> dict[str, Any]:
+    """Options of `dashzoo.run` that make it tiny."""
+    return {
+        "backbone_args": {"width": 2},
+        "kernels": (3, 5),
+        "dilations": (1,),
+        "batch_size": 16,
+        "threads": 1,
+        "search_epochs": 1,
+        "epochs": 1,
+        "baseline": False,
+    }
+
+
+@pytest.fixture
 def arrays(sequence_file) -> dict[str, np.ndarray]:
     with np.load(sequence_file) as file:
         return dict(file)

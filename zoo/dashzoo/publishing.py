@@ -42,7 +42,7 @@ def publish(
             f"The card is not true: {differences[0]}; run 'dashzoo card {source}'", field=README
         )
     load(source)
-    with new_folder(target, force=force) as draft:
+    with new_folder(target, force=force, keep=False) as draft:
         for name in names:
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, draft / name)

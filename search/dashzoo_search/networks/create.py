@@ -71,11 +71,11 @@ def create_backbone(
     """
     known = SEQUENCE_BACKBONES if dims == 1 else _image_backbones()
     if name not in known:
-        if dims == 1 and timm.is_model(name):
+        if dims == 1:
             raise UnknownBackbone(
                 name, known, hint=f"For sequences take one of: {', '.join(known)}."
             )
-        if dims == 2 and name in SEQUENCE_BACKBONES:
+        if name in SEQUENCE_BACKBONES:
             raise UnknownBackbone(name, known, hint=f"{name} is for sequences [n, c, l] only.")
         raise UnknownBackbone(name, known, hint="timm.list_models() lists the image backbones.")
     if refused := sorted(_NOT_ARGUMENTS & set(args or {})):

@@ -45,7 +45,7 @@ class Preprocess(nn.Module):
         axes = (0, *range(2, X.ndim))
         mean = X.mean(axes, dtype=np.float64)
         std = X.std(axes, dtype=np.float64)
-        std[std < 1e-6 * np.maximum(1.0, np.abs(mean))] = 1.0
+        std[std <= 1e-6 * np.abs(X).max(axes)] = 1.0  # what float32 cannot tell from constant
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(std))
 

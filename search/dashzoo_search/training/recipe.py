@@ -11,7 +11,7 @@ from dashzoo_search.errors import BadData
 __all__ = ["Recipe"]
 
 _STEPS = 1500
-_EPOCHS = (30, 200)
+_EPOCHS = (30, 150)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +44,14 @@ class Recipe:
 
     @classmethod
     def for_samples(cls, n: int, **overrides: Any) -> Recipe:
-        """A recipe for ``n`` training samples: about 1500 steps in 30 to 200 epochs.
+        """A recipe for ``n`` training samples: about 1500 steps in 30 to 150 epochs.
 
         Args:
             n: training samples.
             overrides: fields to set instead; None leaves the default.
 
         >>> Recipe.for_samples(40).epochs, Recipe.for_samples(40, epochs=5).epochs
-        (200, 5)
+        (150, 5)
         """
         batch_size = overrides.get("batch_size") or (16 if n < 1000 else 32 if n < 10_000 else 128)
         epochs = math.ceil(_STEPS / max(1, math.ceil(n / batch_size)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,15 @@ def test_normalisation_is_fitted_on_train(task):
     mean, std = task.train.X.mean((0, 2)), task.train.X.std((0, 2))
     np.testing.assert_allclose(net.preprocess.mean.numpy(), mean, rtol=1e-5)
     np.testing.assert_allclose(net.preprocess.std.numpy(), std, rtol=1e-5)
+
+
+def test_normalisation_does_not_mind_the_unit(task):
+    """Teslas of a magnetometer are about 1e-13; a run on them learnt nothing."""
+    tesla = dataclasses.replace(task, train=Split(task.train.X * 1e-13, task.train.y))
+    net = build_network(NETWORK, tesla)
+    with torch.inference_mode():
+        spread = net.preprocess(torch.from_numpy(tesla.train.X)).std()
+    assert spread.item() == pytest.approx(1, rel=0.01)
 
 
 def make(X, y, seed=0, **more):

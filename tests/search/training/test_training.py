@@ -112,6 +112,8 @@ def test_threads_are_capped_to_the_cores_at_hand():
     try:
         assert limit_threads(10_000) == cores_at_hand()
         assert limit_threads(1) == torch.get_num_threads() == 1
+        assert limit_threads(work=1e6) == 1
+        assert limit_threads(work=1e12) == cores_at_hand()
     finally:
         torch.set_num_threads(before)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import signal
 import sys
 from typing import Any
 
@@ -82,4 +83,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without × or ü gets escapes
             stream.reconfigure(errors="backslashreplace")
+    # A job that is ended is to keep what it did, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cli(prog_name="dashzoo")

@@ -81,7 +81,9 @@ def machine_options(command: Command) -> Command:
         [
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …"),
             click.option(
-                "--threads", type=click.IntRange(1), help="Cores to use; default: all at hand."
+                "--threads",
+                type=click.IntRange(1),
+                help="Cores to use; default: all at hand, or one where batches are small.",
             ),
         ],
     )

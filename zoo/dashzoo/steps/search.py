@@ -15,7 +15,7 @@ from dashzoo_export.bundle import invalidate, refuse_overwrite
 from dashzoo_search.choice import short_repr
 from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.networks.create import default_backbone
-from dashzoo_search.pipeline import Network, run_search
+from dashzoo_search.pipeline import Network, batch_macs, run_search
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.training.progress import OnEpoch, quiet
@@ -60,7 +60,7 @@ def search(
         batch_size, lr, weight_decay: see `Recipe`; kept for `train`.
         seed: of splits, initialisation and shuffling.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, …
-        threads: cores to use, at most those at hand.
+        threads: cores to use, at most those at hand; None decides by the size of a batch.
         force: overwrite a bundle or search in ``out``.
         name: of the bundle; None takes the folder's.
         on_epoch: told after every epoch.
@@ -75,7 +75,6 @@ def search(
     folder = Path(out)
     refuse_overwrite(folder, force=force)
     require_writable(folder)
-    limit_threads(threads)
     where = resolve_device(device)
     reference, task = resolve_data(data, seed=seed)
     if resize is not None and task.dims == 1:
@@ -89,6 +88,7 @@ def search(
     recipe = Recipe.for_samples(
         len(task.train), batch_size=batch_size, lr=lr, weight_decay=weight_decay
     )
+    limit_threads(threads, work=batch_macs(network, task, recipe.batch_size))
     options = SearchOptions(
         recipe=replace(recipe, epochs=epochs or max(1, recipe.epochs // 2)), **alpha
     )

@@ -14,7 +14,7 @@ from dashzoo_export.bundle import CONFIG, README, RESULTS, WEIGHTS, invalidate, 
 from dashzoo_export.config import network_config
 from dashzoo_export.weights import save_weights
 from dashzoo_search.errors import BundleExists
-from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
+from dashzoo_search.pipeline import Init, Ship, TrainResult, batch_macs, run_training
 from dashzoo_search.tasks import Task
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -66,16 +66,17 @@ def train(
     if (folder / RESULTS).exists() and not force:
         raise BundleExists(f"{folder} already holds a trained network; add --force to replace it")
     require_writable(folder)
-    limit_threads(threads)
     where = resolve_device(device)
     task = record.task(folder)
     spec = record.kernel_spec()
     search_recipe = record.recipe()
     longest = Recipe.for_samples(len(task.train), batch_size=search_recipe.batch_size).epochs
     recipe = replace(search_recipe, epochs=epochs or longest)
+    plan = record.build_plan()
+    limit_threads(threads, work=batch_macs(plan, task, recipe.batch_size))
     done = run_training(
         task,
-        record.build_plan(),
+        plan,
         recipe,
         spec=spec,
         supernet=record.supernet(folder, task).to(where) if init == "searched" else None,
