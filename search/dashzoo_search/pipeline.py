@@ -6,20 +6,18 @@ its default kernels beside it, and only then opens the test split, once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from dashzoo_search.fold import fold
-from dashzoo_search.networks.convs import ConvLayer, conv_layers
 from dashzoo_search.networks.searched import SearchedNet
+from dashzoo_search.plan import Network, build_network, count_macs, layer_table
 from dashzoo_search.search import SearchOptions, SearchResult, search_kernels
 from dashzoo_search.selection import Selection, select
-from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
+from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.batchnorm import reestimate
@@ -31,81 +29,14 @@ from dashzoo_search.training.runtime import seed_everything
 
 __all__ = [
     "Init",
-    "Network",
     "Ship",
     "TrainResult",
-    "batch_macs",
-    "build_network",
     "run_search",
     "run_training",
 ]
 
 Init = Literal["searched", "scratch"]
 Ship = Literal["best", "searched"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """What is needed to build a `SearchedNet` for a task.
-
-    Args:
-        backbone: its name.
-        args: further keyword arguments of the backbone.
-        resize: side length images are interpolated to, or None.
-    """
-
-    backbone: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-    resize: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dict, as results.json has it."""
-        return {"name": self.backbone, "args": dict(self.args), "resize": self.resize}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Network:
-        """Read what `to_json` wrote."""
-        return cls(backbone=value["name"], args=value["args"], resize=value["resize"])
-
-
-def build_network(
-    network: Network,
-    task: Task,
-    *,
-    spec: KernelSpec | None = None,
-    device: torch.device | None = None,
-) -> SearchedNet:
-    """A fresh network for ``task``, normalised by its training split.
-
-    Raises:
-        UnknownBackbone, BadBackbone, BadSpec: as `SearchedNet` raises them.
-    """
-    net = SearchedNet(
-        network.backbone,
-        dims=task.dims,
-        in_chans=task.channels,
-        num_classes=len(task.classes),
-        kernels=spec,
-        backbone_args=network.args,
-        resize=network.resize,
-    )
-    net.preprocess.fit(task.train.X)
-    return net.to(device or torch.device("cpu"))
-
-
-def batch_macs(network: Network, task: Task, batch_size: int) -> int:
-    """Multiply-accumulates of the convolutions in one forward pass of a batch.
-
-    Raises:
-        BadBackbone: the backbone does not take samples of this size.
-    """
-    return batch_size * sum(layer.macs for layer in _conv_layers(network, task))
-
-
-def _conv_layers(network: Network, task: Task) -> list[ConvLayer]:
-    net = build_network(network, task)
-    planes = net.preprocess(net.example_input(task.size, batch=2))
-    return list(conv_layers(net.backbone, planes, dims=task.dims))
 
 
 def run_search(
@@ -189,7 +120,7 @@ def run_training(
         BadSpec: the spec does not fit the backbone.
         TrainingFailed: training diverged or ran out of memory.
     """
-    rows, kept, own = _layer_table(network, task, spec)
+    rows, kept, own = layer_table(network, task, spec)
     trained: dict[str, tuple[SearchedNet, FitResult]] = {}
     generator = seed_everything(seed)
     if supernet is None:
@@ -253,45 +184,3 @@ def _fresh(
     net = build_network(network, task, spec=spec, device=device)
     net.preprocess.fit(train.X)
     return net
-
-
-def count_macs(net: SearchedNet, size: tuple[int, ...]) -> int:
-    """Multiply-accumulates of convolutions and linear layers for one sample of ``size``."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        net.eval()(net.example_input(size))
-    return int(counter.get_total_flops()) // 2
-
-
-def _layer_table(
-    network: Network, task: Task, spec: KernelSpec
-) -> tuple[tuple[dict[str, Any], ...], dict[str, str], KernelSpec]:
-    """A row for each layer of ``spec``, the reasons of the others, and the layers' own kernels."""
-    rows, kept, own = [], {}, {}
-    for layer in _conv_layers(network, task):
-        if layer.name in spec.layers and layer.choice is not None:
-            rows.append(_layer_row(layer, layer.choice, spec.layers[layer.name]))
-            own[layer.name] = layer.choice
-        else:
-            kept[layer.name] = layer.reason or "the spec leaves it as it is"
-    return tuple(rows), kept, KernelSpec(dims=task.dims, layers=own)
-
-
-def _layer_row(layer: ConvLayer, own: Choice, choice: Choice) -> dict[str, Any]:
-    conv = layer.conv
-    parameters, macs = layer.with_choice(choice)
-    return {
-        "name": layer.name,
-        "kernel": list(choice.kernel),
-        "dilation": list(choice.dilation),
-        "default_kernel": list(own.kernel),
-        "default_dilation": list(own.dilation),
-        "in_channels": conv.in_channels,
-        "out_channels": conv.out_channels,
-        "groups": conv.groups,
-        "stride": list(conv.stride[-choice.dims :]),
-        "size": list(layer.size),
-        "parameters": parameters,
-        "macs": macs,
-        "default_parameters": layer.parameters,
-        "default_macs": layer.macs,
-    }

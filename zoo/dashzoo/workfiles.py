@@ -17,7 +17,7 @@ import numpy as np
 from dashzoo_export.bundle import WORK, read_json, write_json
 from dashzoo_export.weights import load_weights, save_weights
 from dashzoo_search.errors import BadBundle, BadData
-from dashzoo_search.pipeline import Network, build_network
+from dashzoo_search.plan import Network, build_network
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks import Task, load_task, task_names

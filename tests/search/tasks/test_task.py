@@ -10,7 +10,8 @@ import torch
 
 import dashzoo_search.search as search_module
 import dashzoo_search.training.loop as loop_module
-from dashzoo_search.pipeline import Network, build_network, run_search, run_training
+from dashzoo_search.pipeline import run_search, run_training
+from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import SearchSpace
 from dashzoo_search.tasks import SealedSplit, Split

@@ -15,7 +15,8 @@ from dashzoo_export.bundle import invalidate, refuse_overwrite
 from dashzoo_search.choice import short_repr
 from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.networks.create import default_backbone
-from dashzoo_search.pipeline import Network, batch_macs, run_search
+from dashzoo_search.pipeline import run_search
+from dashzoo_search.plan import Network, batch_macs
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.training.progress import OnEpoch, quiet

@@ -14,7 +14,8 @@ from dashzoo_export.bundle import CONFIG, README, RESULTS, WEIGHTS, invalidate, 
 from dashzoo_export.config import network_config
 from dashzoo_export.weights import save_weights
 from dashzoo_search.errors import BundleExists
-from dashzoo_search.pipeline import Init, Ship, TrainResult, batch_macs, run_training
+from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
+from dashzoo_search.plan import batch_macs
 from dashzoo_search.tasks import Task
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe

@@ -1,0 +1,128 @@
+"""What to build for a task: the backbone to take, and the rows that describe its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from dashzoo_search.networks.convs import ConvLayer, conv_layers
+from dashzoo_search.networks.searched import SearchedNet
+from dashzoo_search.spec import Choice, KernelSpec
+from dashzoo_search.tasks.task import Task
+
+__all__ = ["Network", "batch_macs", "build_network", "count_macs", "layer_table"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What is needed to build a `SearchedNet` for a task.
+
+    Args:
+        backbone: its name.
+        args: further keyword arguments of the backbone.
+        resize: side length images are interpolated to, or None.
+    """
+
+    backbone: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    resize: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict, as results.json has it."""
+        return {"name": self.backbone, "args": dict(self.args), "resize": self.resize}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Network:
+        """Read what `to_json` wrote."""
+        return cls(backbone=value["name"], args=value["args"], resize=value["resize"])
+
+
+def build_network(
+    network: Network,
+    task: Task,
+    *,
+    spec: KernelSpec | None = None,
+    device: torch.device | None = None,
+) -> SearchedNet:
+    """A fresh network for ``task``, normalised by its training split.
+
+    Raises:
+        UnknownBackbone, BadBackbone, BadSpec: as `SearchedNet` raises them.
+    """
+    net = SearchedNet(
+        network.backbone,
+        dims=task.dims,
+        in_chans=task.channels,
+        num_classes=len(task.classes),
+        kernels=spec,
+        backbone_args=network.args,
+        resize=network.resize,
+    )
+    net.preprocess.fit(task.train.X)
+    return net.to(device or torch.device("cpu"))
+
+
+def batch_macs(network: Network, task: Task, batch_size: int) -> int:
+    """Multiply-accumulates of the convolutions in one forward pass of a batch.
+
+    Raises:
+        BadBackbone: the backbone does not take samples of this size.
+    """
+    return batch_size * sum(layer.macs for layer in _conv_layers(network, task))
+
+
+def _conv_layers(network: Network, task: Task) -> list[ConvLayer]:
+    net = build_network(network, task)
+    planes = net.preprocess(net.example_input(task.size, batch=2))
+    return list(conv_layers(net.backbone, planes, dims=task.dims))
+
+
+def count_macs(net: SearchedNet, size: tuple[int, ...]) -> int:
+    """Multiply-accumulates of convolutions and linear layers for one sample of ``size``."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        net.eval()(net.example_input(size))
+    return int(counter.get_total_flops()) // 2
+
+
+def layer_table(
+    network: Network, task: Task, spec: KernelSpec
+) -> tuple[tuple[dict[str, Any], ...], dict[str, str], KernelSpec]:
+    """Each layer of ``spec`` beside its default.
+
+    Returns:
+        A row for each of them as results.json has it, why the other convolutions are left alone,
+        and a spec of the default kernels.
+    """
+    rows, kept, own = [], {}, {}
+    for layer in _conv_layers(network, task):
+        if layer.name in spec.layers and layer.choice is not None:
+            rows.append(_layer_row(layer, layer.choice, spec.layers[layer.name]))
+            own[layer.name] = layer.choice
+        else:
+            kept[layer.name] = layer.reason or "the spec leaves it as it is"
+    return tuple(rows), kept, KernelSpec(dims=task.dims, layers=own)
+
+
+def _layer_row(layer: ConvLayer, own: Choice, choice: Choice) -> dict[str, Any]:
+    conv = layer.conv
+    parameters, macs = layer.with_choice(choice)
+    return {
+        "name": layer.name,
+        "kernel": list(choice.kernel),
+        "dilation": list(choice.dilation),
+        "default_kernel": list(own.kernel),
+        "default_dilation": list(own.dilation),
+        "in_channels": conv.in_channels,
+        "out_channels": conv.out_channels,
+        "groups": conv.groups,
+        "stride": list(conv.stride[-choice.dims :]),
+        "size": list(layer.size),
+        "parameters": parameters,
+        "macs": macs,
+        "default_parameters": layer.parameters,
+        "default_macs": layer.macs,
+    }
