@@ -40,7 +40,15 @@ def measure(task: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
         "onnx_error": max(c["relative_to_max"] for c in export["parity"]["checks"]),
         **{
             key: results[key]
-            for key in ("backbone", "layers", "metrics", "search", "recipe", "published")
+            for key in (
+                "backbone",
+                "layers",
+                "metrics",
+                "selection",
+                "search",
+                "recipe",
+                "published",
+            )
         },
         "provenance": results["provenance"],
     }
@@ -49,8 +57,8 @@ def measure(task: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """A Markdown table, a row a task."""
     lines = [
-        "| task | backbone | searched kernels | default kernels | parameters | published |",
-        "|---|---|---:|---:|---:|---|",
+        "| task | backbone | shipped | searched kernels | default kernels | parameters | published |",
+        "|---|---|---:|---:|---:|---:|---|",
     ]
     for task in dict.fromkeys(row["task"] for row in rows):
         runs = [row for row in rows if row["task"] == task]
@@ -59,14 +67,17 @@ def table(rows: list[dict[str, Any]]) -> str:
         published = ", ".join(f"{p['method']} {100 * p['value']:.1f}" for p in runs[0]["published"])
         lines.append(
             f"| `{task}` | `{backbone['name']}`{resize} "
-            f"| {_spread(runs, 'searched')} | {_spread(runs, 'default')} "
+            f"| {_spread(runs)} | {_spread(runs, 'searched')} | {_spread(runs, 'default')} "
             f"| {_ratio(runs):.0%} of default | {published or '–'} |"
         )
     return "\n".join(lines)
 
 
-def _spread(runs: list[dict[str, Any]], network: str) -> str:
-    values = [100 * run["metrics"][network]["test"]["accuracy"] for run in runs]
+def _spread(runs: list[dict[str, Any]], network: str | None = None) -> str:
+    values = [
+        100 * run["metrics"][network or run["selection"]["shipped"]]["test"]["accuracy"]
+        for run in runs
+    ]
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.2f} ± {spread:.2f}"
 
@@ -79,7 +90,7 @@ def _ratio(runs: list[dict[str, Any]]) -> float:
 
 
 def main() -> None:
-    """Run, print the table, write the JSON."""
+    """Run, print the table, put the rows of the tasks that ran into the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one seed, two epochs, nothing kept")
     parser.add_argument("--table", action="store_true", help="print the committed results")
@@ -102,6 +113,9 @@ def main() -> None:
     print(table(rows))
     if not args.quick:
         args.json.parent.mkdir(parents=True, exist_ok=True)
+        kept = json.loads(args.json.read_text()) if args.json.exists() else []
+        rows += [row for row in kept if row["task"] not in args.tasks]
+        rows.sort(key=lambda row: (list(TASKS).index(row["task"]), row["seed"]))
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
