@@ -57,7 +57,7 @@ def measure(task: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """A Markdown table, a row a task."""
     lines = [
-        "| task | backbone | shipped | searched kernels | default kernels | parameters | published |",
+        "| task | backbone | shipped | searched | default | parameters | published |",
         "|---|---|---:|---:|---:|---:|---|",
     ]
     for task in dict.fromkeys(row["task"] for row in rows):

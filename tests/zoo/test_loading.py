@@ -260,3 +260,18 @@ class TestConfig:
         except BadBundle:
             return
         assert net(torch.zeros(1, 2, 30)).shape[0] == 1
+
+
+def test_a_config_that_asks_for_terabytes_costs_no_memory(bundle):
+    import resource
+
+    file = bundle / "config.json"
+    config = json.loads(file.read_text())
+    config["model_args"]["backbone_args"]["width"] = 65_536
+    layer = next(iter(config["model_args"]["kernels"]["layers"]))
+    config["model_args"]["kernels"]["layers"][layer]["kernel"] = 4095
+    file.write_text(json.dumps(config))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadBundle, match="does not fit"):
+        dashzoo.load(bundle)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB

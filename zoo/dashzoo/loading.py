@@ -5,9 +5,11 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+import torch
+
 from dashzoo_export.bundle import CONFIG, WEIGHTS
 from dashzoo_export.config import NetworkConfig, read_config
-from dashzoo_export.weights import load_weights
+from dashzoo_export.weights import check_shapes, load_weights
 from dashzoo_search.errors import BadBundle, DashzooError
 from dashzoo_search.networks.searched import SearchedNet
 
@@ -36,6 +38,8 @@ def load_with_config(folder: Path) -> tuple[SearchedNet, NetworkConfig]:
         raise BadBundle(f"{folder} is no folder; give a bundle", field=str(folder))
     config = read_config(folder)
     try:
+        with torch.device("meta"):  # a config that lies about sizes costs no memory
+            check_shapes(config.build(), folder / WEIGHTS)
         net = config.build()
     except (DashzooError, RuntimeError, MemoryError) as error:  # torch: more memory than there is
         raise BadBundle(f"{CONFIG} does not build: {error}", field="model_args") from error
