@@ -37,11 +37,15 @@ def load_with_config(folder: Path) -> tuple[SearchedNet, NetworkConfig]:
     if not folder.is_dir():
         raise BadBundle(f"{folder} is no folder; give a bundle", field=str(folder))
     config = read_config(folder)
-    try:
-        with torch.device("meta"):  # a config that lies about sizes costs no memory
-            check_shapes(config.build(), folder / WEIGHTS)
-        net = config.build()
-    except (DashzooError, RuntimeError, MemoryError) as error:  # torch: more memory than there is
-        raise BadBundle(f"{CONFIG} does not build: {error}", field="model_args") from error
+    with torch.device("meta"):  # a config that lies about sizes costs no memory
+        check_shapes(_build(config), folder / WEIGHTS)
+    net = _build(config)
     load_weights(net, folder / WEIGHTS)
     return net.eval(), config
+
+
+def _build(config: NetworkConfig) -> SearchedNet:
+    try:
+        return config.build()
+    except (DashzooError, RuntimeError, MemoryError) as error:  # torch: more memory than there is
+        raise BadBundle(f"{CONFIG} does not build: {error}", field="model_args") from error
