@@ -141,7 +141,7 @@ def train_options(command: Command) -> Command:
             click.option(
                 "--init",
                 type=click.Choice(["searched", "scratch"]),
-                default="searched",
+                default="scratch",
                 show_default=True,
                 help="Weights to start from.",
             ),

@@ -26,7 +26,7 @@ def run(
     force: bool = False,
     search_epochs: int | None = None,
     epochs: int | None = None,
-    init: Init = "searched",
+    init: Init = "scratch",
     baseline: bool = True,
     ship: Ship = "best",
     device: str = "auto",

@@ -32,7 +32,7 @@ def train(
     folder: str | PathLike[str],
     *,
     epochs: int | None = None,
-    init: Init = "searched",
+    init: Init = "scratch",
     baseline: bool = True,
     ship: Ship = "best",
     device: str = "auto",
@@ -47,7 +47,7 @@ def train(
     Args:
         folder: where `search` was.
         epochs: None takes about 1500 steps' worth.
-        init: start from the ``"searched"`` weights, folded, or from ``"scratch"``.
+        init: start from ``"scratch"``, as DASH does, or from the ``"searched"`` weights, folded.
         baseline: also train the backbone with its default kernels, for as many epochs as search
             and training take together.
         ship: ``"best"`` ships the default kernels where the searched ones lose on validation (or
