@@ -157,7 +157,7 @@ class TestTrain:
         train(searched, force=True)
 
     def test_from_scratch_is_other_weights_and_the_same_kernels(self, searched):
-        one = train(searched)
+        one = train(searched, init="searched")
         weights = (searched / "model.safetensors").read_bytes()
         (searched / "search" / "supernet.safetensors").unlink()
         other = train(searched, force=True, init="scratch")
@@ -207,10 +207,10 @@ class TestTrain:
         path = searched / "search" / "supernet.safetensors"
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(BadBundle, match="damaged"):
-            train(searched)
+            train(searched, init="searched")
         path.unlink()
         with pytest.raises(BadBundle, match="missing"):
-            train(searched)
+            train(searched, init="searched")
 
 
 class TestOrder:
