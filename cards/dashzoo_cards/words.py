@@ -19,14 +19,15 @@ def choice(facts: Facts) -> Markdown:
     if told is None:
         return Markdown("")
     searched, default = percent(told.searched.accuracy), percent(told.default.accuracy)
-    on = f"in {plain(told.how)} ({searched} against {default} of {told.samples:,} examples)"
+    on = f"in {plain(told.how)} ({searched} against {default} of {told.samples:,} examples"
+    if searched == default:
+        on += f", loss {told.searched.loss:.2g} against {told.default.loss:.2g}"
     if facts.shipped == "default":
         return Markdown(
-            f"**The kernels the search found lost to the default ones {on}, so the default ones "
+            f"**The kernels the search found lost to the default ones {on}), so the default ones "
             "are shipped**; both are reported below. "
         )
-    verb = "did as well as" if searched == default else "beat"
-    return Markdown(f"The kernels the search found {verb} the default ones {on}. ")
+    return Markdown(f"The kernels the search found beat the default ones {on}). ")
 
 
 def comparison(facts: Facts) -> Markdown:

@@ -37,7 +37,7 @@ class Selection:
     """Which network is shipped, and why.
 
     Attributes:
-        shipped: name of the candidate with the better score; the first, where scores are equal.
+        shipped: name of the most accurate candidate; of equally accurate ones, that of lower loss.
         how: ``"validation"`` or ``"3-fold cross-validation"``.
         samples: how many the scores are over.
         scores: of each candidate.
@@ -90,7 +90,7 @@ def select(
         scores = cross_validate(pool, builds, shorter, seed=seed, on_epoch=on_epoch)
     shipped = next(iter(scores))
     for name, score in scores.items():
-        if score.accuracy > scores[shipped].accuracy:
+        if score.better_than(scores[shipped]):
             shipped = name
     return Selection(shipped=shipped, how=how, samples=samples, scores=scores, **watch.to_json())
 

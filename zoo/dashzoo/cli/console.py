@@ -83,8 +83,9 @@ def print_results(results: Mapping[str, Any]) -> None:
     console.print(_table(("layer", "searched", "default", "parameters"), rows))
     console.print(_table(("kernels", "val", "test", "parameters", "MACs", "s"), _scores(results)))
     if selection := results.get("selection"):
-        scores = ", ".join(
-            f"{name} {score['accuracy']:.1%}" for name, score in selection["scores"].items()
+        scores = "; ".join(
+            f"{name} {score['accuracy']:.1%}, loss {score['loss']:.2g}"
+            for name, score in selection["scores"].items()
         )
         console.print(
             f"Shipped: the {selection['shipped']} kernels, by {selection['how']} over "
