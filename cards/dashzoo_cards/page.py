@@ -50,6 +50,7 @@ def render_card(facts: Facts) -> str:
             "search_cpu": words.seconds(cpu_seconds),
             "selection_seconds": words.seconds(selection.seconds) if selection else "",
             "search_seconds": words.seconds(seconds),
+            "table": words.table(facts),
             "test_use": words.test_use(facts),
         },
         column="searched kernels" if facts.space is not None else "these kernels",

@@ -10,7 +10,17 @@ from dashzoo_cards.facts import Facts
 from dashzoo_cards.markdown import Markdown, code, line, percent, plain
 from dashzoo_cards.results import Outcome
 
-__all__ = ["alt_text", "budget", "choice", "comparison", "lowering", "noise", "parity", "test_use"]
+__all__ = [
+    "alt_text",
+    "budget",
+    "choice",
+    "comparison",
+    "lowering",
+    "noise",
+    "parity",
+    "table",
+    "test_use",
+]
 
 
 def choice(facts: Facts) -> Markdown:
@@ -28,6 +38,13 @@ def choice(facts: Facts) -> Markdown:
             "are shipped**; both are reported below. "
         )
     return Markdown(f"The kernels the search found beat the default ones {on}). ")
+
+
+def table(facts: Facts) -> str:
+    """Which of the layer table's columns the shipped network has, if not the searched ones."""
+    if facts.shipped == "searched":
+        return ""
+    return "The network shipped has the default kernels; beside them are those the search found."
 
 
 def comparison(facts: Facts) -> Markdown:

@@ -46,6 +46,7 @@ def test_a_bundle_that_ships_the_default_kernels_says_so(make_bundle):
     facts = load_facts(bundle)
     card = render_card(facts)
     assert "with its default kernels, for the task" in card
+    assert "The network shipped has the default kernels" in card
     assert "lost to the default ones in 3-fold cross-validation (98.00 % against 100.00 %" in card
     assert card_data(facts).eval_results[0].metric_value == facts.default.test.accuracy
     assert [str(c) for c in facts.kernels.layers.values()] == [str(la.own) for la in facts.layers]
