@@ -9,6 +9,7 @@ import torch
 
 from dashzoo import load
 from dashzoo_export.bundle import sha256_file
+from dashzoo_export.config import read_config
 from dashzoo_export.onnx import to_onnx
 from dashzoo_export.parity import compare
 from dashzoo_export.session import open_session
@@ -45,7 +46,7 @@ class TestModel:
         convs = [n for n in model.graph.node if n.op_type == "Conv"]
         assert convs
         assert all(len(weights[n.input[1]]) == 4 for n in convs)
-        layers = json.loads((folder / "results.json").read_text())["layers"]
+        layers = read_config(folder).kernels.layers.values()
         held = {
             (tuple(a.ints), tuple(weights[n.input[1]][2:]))
             for n in convs
@@ -53,8 +54,8 @@ class TestModel:
             if a.name == "dilations"
         }
         for layer in layers:
-            pad = [1] * (2 - len(layer["kernel"]))
-            assert (tuple(pad + layer["dilation"]), tuple(pad + layer["kernel"])) in held
+            plane = layer.on_plane()
+            assert (plane.dilation, plane.kernel) in held
 
     def test_metadata_tells_what_it_is(self, folder, model):
         held = {p.key: p.value for p in model.metadata_props}
