@@ -17,6 +17,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -166,7 +167,9 @@ def search_kernels(
             if epoch % every == 0 or epoch == recipe.epochs:
                 history.append({"epoch": epoch, "layers": _rounded(supernet.coefficients())})
     supernet.eval()
-    samples = torch.from_numpy(train.X[:DERIVE_SAMPLES]).to(device)
+    # Spread over the split, which may be sorted by class.
+    spread = np.linspace(0, len(train) - 1, min(len(train), DERIVE_SAMPLES)).round().astype(int)
+    samples = torch.from_numpy(train.X[spread]).to(device)
     return SearchResult(
         spec=derive(supernet, options.rule, samples),
         history=tuple(history),

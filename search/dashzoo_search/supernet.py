@@ -52,8 +52,12 @@ class Supernet(nn.Module):
 
     def coefficients(self) -> dict[str, Tensor]:
         """The mixing coefficients of each layer, detached, as evaluation uses them."""
+        training = self.training
+        self.eval()
         with torch.no_grad():
-            return {name: layer.alpha.softmax(0).cpu() for name, layer in self.layers.items()}
+            found = {name: layer.coefficients().cpu() for name, layer in self.layers.items()}
+        self.train(training)
+        return found
 
     def choices(self, name: str) -> tuple[Choice, ...]:
         """Choices of layer ``name`` in the signal's own dims, in the order of its α."""

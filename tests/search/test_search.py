@@ -76,6 +76,23 @@ def test_a_price_makes_kernels_smaller():
     assert taps[0.0] > taps[30.0]
 
 
+def test_the_spec_is_derived_from_samples_of_every_class(monkeypatch):
+    """Data sorted by class is common; the first samples of it are all alike."""
+    from dashzoo_search import search as room
+
+    seen = []
+    real = room.derive
+    monkeypatch.setattr(room, "derive", lambda *args: seen.append(args[2]) or real(*args))
+    split = echoes(400)
+    split = split.take(np.argsort(split.y, kind="stable"))
+    search(split, SearchSpace(kernels=(3, 5)), epochs=1)
+    (samples,) = seen
+    held = {x.tobytes() for x in samples.numpy()}
+    found = [sum(x.tobytes() in held for x in split.X[split.y == label]) for label in (0, 1)]
+    assert sum(found) == len(samples) == room.DERIVE_SAMPLES
+    assert abs(found[0] - found[1]) <= 1
+
+
 def test_the_same_seed_gives_the_same_search():
     space = SearchSpace(kernels=(3, 5), dilations=(1, 2))
     (a, x), (b, y) = (search(echoes(64), space, epochs=3) for _ in range(2))

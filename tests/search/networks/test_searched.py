@@ -57,9 +57,8 @@ def test_a_spec_of_other_dims_is_refused():
 
 @pytest.mark.parametrize("shape", [(50, 3, 17), (50, 3, 9, 11)])
 def test_normalisation_is_that_of_the_fitted_data(shape):
-    X = (np.random.default_rng(0).normal(5, 3, shape) * [[[1]], [[10]], [[100]]][0][0]).astype(
-        np.float32
-    )
+    scale = np.array([1, 10, 100]).reshape(3, *(1,) * (len(shape) - 2))
+    X = (np.random.default_rng(0).normal(5, 3, shape) * scale).astype(np.float32)
     layer = Preprocess(3, len(shape) - 2)
     layer.fit(X)
     y = layer(torch.from_numpy(X))
