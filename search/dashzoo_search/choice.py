@@ -1,7 +1,11 @@
 """A `Choice`: one kernel size and dilation, what a search picks for a layer.
 
+A `Choice` is odd, for the networks a search derives pad both sides alike. The operator itself
+also takes the even sizes of a `Kernel`.
+
 Legend: k kernel size, d dilation, both one integer an axis. A kernel of size k and dilation d
-extends over d(k−1)+1 samples and touches the offsets d·(j − (k−1)/2), j = 0 … k−1.
+extends over d(k−1)+1 samples and touches the offsets d·j − ⌊d(k−1)/2⌋, j = 0 … k−1: the same as
+torch's ``padding="same"``, which puts the odd sample out at the end.
 """
 
 from __future__ import annotations
@@ -9,29 +13,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from dashzoo_search.errors import BadSpec
 
-__all__ = ["MAX_DILATION", "MAX_KERNEL", "Choice", "check_integer", "short_repr"]
+__all__ = ["MAX_DILATION", "MAX_KERNEL", "Choice", "Kernel", "check_integer", "short_repr"]
 
 MAX_KERNEL = 4095
 MAX_DILATION = 4096
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Choice:
-    """One kernel size and dilation, one integer an axis of the signal.
+class Kernel:
+    """A kernel size and dilation, one integer an axis of the signal; sizes may be even.
 
     Args:
-        kernel: odd sizes, one an axis.
+        kernel: sizes, one an axis.
         dilation: distances between neighbouring taps, one an axis.
 
     Raises:
-        BadSpec: sizes that are not odd positive integers, or axes that do not match.
+        BadSpec: sizes that are not positive integers, or axes that do not match.
 
-    >>> Choice.cube(7, 3, dims=1).extent
-    (19,)
+    >>> Kernel((4,), (3,)).padding, Kernel((4,), (3,)).padding_after
+    ((4,), (5,))
     """
 
     kernel: tuple[int, ...]
@@ -42,13 +46,11 @@ class Choice:
             raise BadSpec(f"kernel {self.kernel} and dilation {self.dilation} differ in axes")
         for k in self.kernel:
             check_integer(k, "kernel", 1, MAX_KERNEL)
-            if k % 2 == 0:
-                raise BadSpec(f"kernel size {k} is even; use odd sizes", field="kernel")
         for d in self.dilation:
             check_integer(d, "dilation", 1, MAX_DILATION)
 
     @classmethod
-    def cube(cls, kernel: int, dilation: int, *, dims: int) -> Choice:
+    def cube(cls, kernel: int, dilation: int, *, dims: int) -> Self:
         """The same size and dilation along each of ``dims`` axes."""
         return cls((kernel,) * dims, (dilation,) * dims)
 
@@ -69,17 +71,48 @@ class Choice:
 
     @property
     def padding(self) -> tuple[int, ...]:
-        """Zeros on each side that keep the length at stride 1, d(k−1)/2."""
-        return tuple(d * (k - 1) // 2 for k, d in zip(self.kernel, self.dilation, strict=True))
+        """Samples before the first that keep the length at stride 1, ⌊d(k−1)/2⌋."""
+        return tuple((span - 1) // 2 for span in self.extent)
 
-    def on_plane(self) -> Choice:
-        """This choice with leading axes of size 1 until it has two.
+    @property
+    def padding_after(self) -> tuple[int, ...]:
+        """Samples after the last that keep the length at stride 1; as before if k is odd."""
+        return tuple(span // 2 for span in self.extent)
+
+    def on_plane(self) -> Self:
+        """This kernel with leading axes of size 1 until it has two.
 
         >>> Choice.cube(7, 3, dims=1).on_plane()
         Choice(kernel=(1, 7), dilation=(1, 3))
         """
         missing = (1,) * (2 - self.dims)
-        return Choice(missing + self.kernel, missing + self.dilation)
+        return type(self)(missing + self.kernel, missing + self.dilation)
+
+    def __str__(self) -> str:
+        kernel, dilation = ("×".join(map(str, _axes(v))) for v in (self.kernel, self.dilation))
+        return f"k{kernel} d{dilation}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Choice(Kernel):
+    """A kernel a search may pick: odd, so that its padding is the same on both sides.
+
+    Args:
+        kernel: odd sizes, one an axis.
+        dilation: distances between neighbouring taps, one an axis.
+
+    Raises:
+        BadSpec: sizes that are not odd positive integers, or axes that do not match.
+
+    >>> Choice.cube(7, 3, dims=1).extent
+    (19,)
+    """
+
+    def __post_init__(self) -> None:
+        Kernel.__post_init__(self)  # super() is lost where slots remake a dataclass
+        for k in self.kernel:
+            if k % 2 == 0:
+                raise BadSpec(f"kernel size {k} is even; use odd sizes", field="kernel")
 
     def to_json(self) -> dict[str, Any]:
         """``{"kernel": 7, "dilation": 3}``, or lists where the axes differ."""
@@ -113,10 +146,6 @@ class Choice:
             return cls(parts["kernel"], parts["dilation"])
         except BadSpec as error:
             raise BadSpec(f"{field}: {error}", field=f"{field}.{error.field}") from error
-
-    def __str__(self) -> str:
-        kernel, dilation = ("×".join(map(str, _axes(v))) for v in (self.kernel, self.dilation))
-        return f"k{kernel} d{dilation}"
 
 
 def check_integer(value: object, field: str, low: int, high: int) -> int:

@@ -7,6 +7,6 @@ ways to convolve from taps, `direct` and `fourier` (over `correlation` and `spec
 """
 
 from dashzoo_search.ops.aggconv import AggConv
-from dashzoo_search.ops.fourier import fft_conv
+from dashzoo_search.ops.functional import fft_conv
 
 __all__ = ["AggConv", "fft_conv"]

@@ -2,15 +2,19 @@
 
     y = Conv(Σ_c α_c · dilate_{d_c}(w_c))(x) + bias = Σ_c α_c · Conv_{k_c, d_c}(x) + bias
 
-The sum over choices is taken on the weights, tap by tap (`taps`), and the one convolution that
-remains runs in the signal domain (`direct`) or in the frequency domain (`fourier`), whichever
-is cheaper for the shape (`cost`). All give the same numbers.
+Where a tap falls is told by `geometry`, what lies beyond the ends by `boundary`, the ways to
+compute the sum are in `paths`, and which is cheaper for a shape and a device in `cost`. All give
+the same numbers.
 
-Promises: equal to the sum of torch convolutions with padding d(k−1)/2; any stride and groups;
-1-D and 2-D. Not covered: padding other than zeros, even kernel sizes, transposed convolution.
+Promises: equal to the sum of torch convolutions with ``padding="same"``, at stride s every s-th
+output of it; odd and even sizes, square or not, of any extent, on signals of any length; any
+stride and groups; 1-D, 2-D and 3-D; derivatives of any order. Not covered: transposed
+convolution, complex signals.
 
-Legend: b batch, c channels in, o channels out, i = c / groups, S slots (taps of all choices),
-T distinct offsets.
+With `torch.compile` the layer runs as it is, outside the compiled graph: its constants and plans
+are cached per shape, and real FFTs are not fused. With `torch.func` it runs in plain operations.
+
+Legend: b batch, c channels in, o channels out, i = c / groups, R rows of weight, T offsets.
 """
 
 from __future__ import annotations
@@ -22,17 +26,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from dashzoo_search.choice import Kernel
 from dashzoo_search.errors import UnsupportedLayer
-from dashzoo_search.ops.cost import cheaper
-from dashzoo_search.ops.direct import CONVOLUTIONS, direct_conv_taps
-from dashzoo_search.ops.fourier import fft_conv_taps
-from dashzoo_search.ops.taps import Geometry, Offsets, accumulate, index_tensor, reaching, support
+from dashzoo_search.ops.boundary import PADDINGS
+from dashzoo_search.ops.cost import cheapest
+from dashzoo_search.ops.geometry import Geometry
+from dashzoo_search.ops.graphs import outside_graphs
+from dashzoo_search.ops.paths import PATHS, Setting, aggregate, convolve, convolve_all
+from dashzoo_search.ops.taps import index_tensor, support
 from dashzoo_search.relax import Softmax
-from dashzoo_search.spec import Choice
 
 __all__ = ["STRATEGIES", "AggConv"]
 
-STRATEGIES = ("auto", "direct", "fourier", "mixed_results")
+STRATEGIES = ("auto", *PATHS)
 
 
 class AggConv(nn.Module):
@@ -41,26 +47,33 @@ class AggConv(nn.Module):
     Args:
         in_channels: c.
         out_channels: o.
-        choices: kernel sizes and dilations to choose from, all of the same 1 or 2 dims.
-        stride: one integer, or one an axis.
+        choices: kernel sizes and dilations to choose from, all of the same 1, 2 or 3 dims.
+        stride: one integer, or one an axis; output l is centred at input s·l.
         groups: of channels; ``groups == in_channels`` is depthwise.
         bias: whether to add one number per output channel.
-        strategy: ``"direct"``, ``"fourier"``, ``"auto"`` (the cheaper of the two for each shape),
-            or ``"mixed_results"`` (one convolution per choice: slow, the reference).
+        padding: what lies beyond the ends: ``"zeros"``, ``"circular"``, ``"reflect"`` or
+            ``"replicate"`` with kernels centred (an even one ends a tap later than it starts, as
+            torch's ``"same"``), or ``"causal"``: zeros, kernels end at the present, 1-D only.
+        weights: ``"separate"``, every choice having its own, or ``"shared"``, every choice taking
+            the middle (causal: the end) of one kernel of the largest size.
+        strategy: ``"mixed_results"`` (one convolution per choice: slow, the reference),
+            ``"per_dilation"``, ``"mixed_weights"``, ``"fourier"``, see `paths`, or ``"auto"``,
+            the cheapest of the last three for each shape and device.
         relaxation: module from logits to coefficients; `Softmax` if None. In eval mode it must
             be deterministic, as all of `dashzoo_search.relax` are.
         device: of the parameters.
         dtype: of the parameters.
 
     Attributes:
-        weight: ``[S, o, i]``, the choices' taps one after the other, row-major within a kernel.
+        weight: ``[R, o, i]``, the choices' taps one after the other, row-major within a kernel;
+            those of the one kernel if shared.
         alpha: ``[choices]``, architecture logits, zero at the start.
         bias: ``[o]`` or None.
 
     Raises:
-        ValueError: channels that groups do not divide, an unknown strategy, choices of
-            different dims.
-        UnsupportedLayer: choices of other than 1 or 2 dims.
+        ValueError: channels that groups do not divide, an unknown word for padding, weights or
+            strategy, choices of different dims.
+        UnsupportedLayer: choices of other than 1 to 3 dims, causal padding of more than one.
 
     >>> choices = [Choice.cube(k, d, dims=1) for k in (3, 7) for d in (1, 3)]
     >>> layer = AggConv(4, 8, choices)
@@ -72,40 +85,47 @@ class AggConv(nn.Module):
     alpha: nn.Parameter
     bias: nn.Parameter | None
     picked: Tensor
-    slot_offset: Tensor
-    slot_choice: Tensor
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        choices: Sequence[Choice],
+        choices: Sequence[Kernel],
         *,
         stride: int | tuple[int, ...] = 1,
         groups: int = 1,
         bias: bool = True,
+        padding: str = "zeros",
+        weights: str = "separate",
         strategy: str = "auto",
         relaxation: nn.Module | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.geometry = Geometry.of(choices)
+        for name, word, known in (
+            ("padding", padding, PADDINGS),
+            ("weights", weights, ("separate", "shared")),
+            ("strategy", strategy, STRATEGIES),
+        ):
+            if word not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {word!r}")
+        self.geometry = Geometry.of(choices, shared=weights == "shared", causal=padding == "causal")
         dims = self.geometry.dims
-        if dims not in (1, 2):
-            raise UnsupportedLayer(f"A convolution over {dims} axes is unsupported; use 1 or 2")
+        if dims not in (1, 2, 3):
+            raise UnsupportedLayer(f"A convolution over {dims} axes is unsupported; use 1, 2 or 3")
+        if padding == "causal" and dims > 1:
+            raise UnsupportedLayer(f"Causal padding of {dims} axes is unsupported; it is for one")
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(f"{in_channels} → {out_channels} channels do not divide by {groups}")
-        if strategy not in STRATEGIES:
-            raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.stride = (stride,) * dims if isinstance(stride, int) else tuple(stride)
         if len(self.stride) != dims or min(self.stride) < 1:
             raise ValueError(f"stride must be positive, one integer or {dims}, not {stride!r}")
-        self.strategy = strategy
+        self.strategy, self.padding = strategy, padding
         self.relaxation = Softmax() if relaxation is None else relaxation
         made: dict[str, Any] = {"device": device, "dtype": dtype}
-        shape = (self.geometry.slots, out_channels, in_channels // groups)
+        shape = (self.geometry.rows, out_channels, in_channels // groups)
         self.weight = nn.Parameter(torch.empty(shape, **made))
         self.alpha = nn.Parameter(torch.empty(len(self.choices), **made))
         self.register_parameter(
@@ -113,14 +133,11 @@ class AggConv(nn.Module):
         )
         # −1 until `select`; a buffer, so that it travels with the state dict.
         self.register_buffer("picked", torch.tensor(-1, device=device))
-        for name in ("slot_offset", "slot_choice"):
-            index = torch.tensor(getattr(self.geometry, name), device=device)
-            self.register_buffer(name, index, persistent=False)
         self._seen: tuple[Tensor, int, int | None] | None = None
         self.reset_parameters()
 
     @property
-    def choices(self) -> tuple[Choice, ...]:
+    def choices(self) -> tuple[Kernel, ...]:
         """The choices, in the order of ``alpha``."""
         return self.geometry.choices
 
@@ -129,13 +146,30 @@ class AggConv(nn.Module):
         """Axes of the signal."""
         return self.geometry.dims
 
+    @property
+    def weights(self) -> str:
+        """``"separate"`` or ``"shared"``."""
+        return "shared" if self.geometry.shared else "separate"
+
+    @property
+    def setting(self) -> Setting:
+        """Stride, groups and padding."""
+        return Setting(self.stride, self.groups, self.padding)
+
     def reset_parameters(self) -> None:
-        """Draw each choice as `torch.nn.Conv1d` draws a kernel of its size; α = 0."""
+        """Draw each choice as `torch.nn.Conv1d` draws a kernel of its size; α = 0.
+
+        A shared tap is drawn for the smallest kernel that has it.
+        """
         fan = self.in_channels // self.groups
         with torch.no_grad():
-            for index, choice in enumerate(self.choices):
-                bound = 1 / math.sqrt(fan * choice.taps)
-                self.weight[self.geometry.slice(index)].uniform_(-bound, bound)
+            self.weight.zero_()  # no choice may use a corner of the shared kernel
+            # From the largest down, so that where taps are shared the smallest comes last.
+            order = sorted(range(len(self.choices)), key=lambda c: -self.choices[c].taps)
+            for index in order if self.geometry.shared else range(len(self.choices)):
+                bound = 1 / math.sqrt(fan * self.choices[index].taps)
+                rows = torch.empty_like(self._rows(index)).uniform_(-bound, bound)
+                self.weight[self._row_numbers(index)] = rows
             self.alpha.zero_()
             if self.bias is not None:
                 smallest = min(choice.taps for choice in self.choices)
@@ -152,16 +186,16 @@ class AggConv(nn.Module):
 
     def choice_weight(self, index: int) -> Tensor:
         """The kernel of one choice, ``[o, i, *kernel]``, before any coefficient."""
-        return self.geometry.kernel(self.weight[self.geometry.slice(index)], index)
+        return self.geometry.kernel(self._rows(index), index)
 
     def set_choice_weight(self, index: int, weight: Tensor) -> None:
-        """Write ``weight [o, i, *kernel]`` into one choice.
+        """Write ``weight [o, i, *kernel]`` into one choice; shared taps change for all.
 
         Raises:
             ValueError: a kernel of another size.
         """
         with torch.no_grad():
-            self.weight[self.geometry.slice(index)] = self.geometry.rows(weight, index)
+            self.weight[self._row_numbers(index)] = self.geometry.flatten(weight, index)
 
     def aggregated(self) -> tuple[Tensor, Tensor]:
         """The one kernel the layer amounts to: offsets ``[T, dims]`` and taps ``[T, o, i]``."""
@@ -170,7 +204,8 @@ class AggConv(nn.Module):
 
     def restricted(self, index: int) -> Tensor:
         """The aggregated kernel on one choice's support, ``[o, i, *kernel]``."""
-        rows = self._taps()[self.slot_offset[self.geometry.slice(index)]]
+        slots = self.geometry.slot_offset[self.geometry.slice(index)]
+        rows = self._taps().index_select(0, index_tensor(slots, self.weight.device))
         return self.geometry.kernel(rows, index)
 
     def select(self, index: int, *, weight: Literal["aggregate", "choice"] = "choice") -> None:
@@ -217,9 +252,9 @@ class AggConv(nn.Module):
     def extra_repr(self) -> str:
         """Channels, choices and settings."""
         parts = [f"{self.in_channels}, {self.out_channels}", f"{len(self.choices)} choices"]
-        parts.append(f"{self.geometry.slots} taps on {len(self.geometry.offsets)} offsets")
+        parts.append(f"{self.geometry.rows} taps on {len(self.geometry.offsets)} offsets")
         parts.append(f"stride={self.stride}, groups={self.groups}, bias={self.bias is not None}")
-        parts.append(f"strategy={self.strategy!r}")
+        parts += [f"{n}={getattr(self, n)!r}" for n in ("padding", "weights", "strategy")]
         if self.selected is not None:
             parts.append(f"selected={self.choices[self.selected]}")
         return ", ".join(parts)
@@ -234,54 +269,29 @@ class AggConv(nn.Module):
             raise ValueError(
                 f"expected [b, {self.in_channels}, {self.dims} axes], got {tuple(x.shape)}"
             )
-        if self.strategy == "mixed_results":
-            return self._mixed_results(x)
-        picked = self.selected
-        if picked is None:
-            return self._convolve(x, self._taps(), self.geometry.offsets)
-        rows = self.weight[self.geometry.slice(picked)]
-        return self._convolve(x, rows, support(self.choices[picked]))
+        return self._compute(x)
 
-    def _taps(self) -> Tensor:
-        return accumulate(
-            self.weight,
-            self.coefficients(),
-            self.slot_offset,
-            self.slot_choice,
-            len(self.geometry.offsets),
-        )
-
-    def _convolve(self, x: Tensor, taps: Tensor, offsets: Offsets) -> Tensor:
-        size = tuple(x.shape[2:])
-        out = tuple(-(-n // s) for n, s in zip(size, self.stride, strict=True))
-        kept, reached = reaching(offsets, size, self.stride, out)
-        if len(reached) < len(offsets):
-            taps, offsets = taps.index_select(0, index_tensor(kept, taps.device)), reached
-        path = self.strategy
+    @outside_graphs
+    def _compute(self, x: Tensor) -> Tensor:
+        picked, path = self.selected, self.strategy
         if path == "auto":
             channels = (self.in_channels, self.out_channels)
-            path = cheaper(offsets, len(x), channels, size, self.stride, self.groups)
-        convolve = direct_conv_taps if path == "direct" else fft_conv_taps
-        return convolve(x, taps, offsets, self.bias, stride=self.stride, groups=self.groups)
-
-    def _mixed_results(self, x: Tensor) -> Tensor:
-        coefficients = self.coefficients()
-        total: Tensor | None = None
-        for index, choice in enumerate(self.choices):
-            if self.selected not in (None, index):
-                continue
-            y = CONVOLUTIONS[self.dims](
-                x,
-                self.choice_weight(index),
-                None,
-                self.stride,
-                choice.padding,
-                choice.dilation,
-                self.groups,
+            path = cheapest(x, channels, self.geometry, picked, self.setting)
+        if picked is None:
+            coefficients = self.coefficients()
+            return convolve_all(
+                x, self.weight, coefficients, self.geometry, self.bias, self.setting, path
             )
-            y = y * coefficients[index]
-            total = y if total is None else total + y
-        assert total is not None
-        if self.bias is not None:
-            total = total + self.bias.view(-1, *(1,) * self.dims)
-        return total
+        at = support(self.choices[picked], causal=self.geometry.causal)
+        return convolve(x, self._rows(picked), at, self.bias, self.setting, path)
+
+    def _taps(self) -> Tensor:
+        return aggregate(self.weight, self.coefficients(), self.geometry)
+
+    def _row_numbers(self, index: int) -> Tensor:
+        return index_tensor(self.geometry.rows_of(index), self.weight.device)
+
+    def _rows(self, index: int) -> Tensor:
+        if self.geometry.shared:
+            return self.weight.index_select(0, self._row_numbers(index))
+        return self.weight[self.geometry.slice(index)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from dashzoo_search.ops.direct import lattice
 from dashzoo_search.ops.spectrum import make_plan
@@ -84,7 +84,7 @@ def fourier_seconds(
     short = [-(-n // s) for n, s in zip(size, stride, strict=True)]
     length = tuple(short[a] for a in axes)
     coarse, _ = phases(along, steps)
-    plan = make_plan(coarse, length, length)
+    plan = make_plan(coarse, length, (0,) * len(length), length)
     still = batch * math.prod(short) // math.prod(length)
     count = math.prod(steps)
     pairs = outs * (ins // groups) * count
@@ -95,3 +95,20 @@ def fourier_seconds(
         + still * pairs * FOURIER_MAC
         + pairs * (spectrum + SPECTRUM_VALUE)
     )
+
+
+def cheapest(
+    x: Any, channels: tuple[int, int], geometry: Any, picked: int | None, setting: Any
+) -> str:
+    from dashzoo_search.ops.boundary import confine
+    from dashzoo_search.ops.taps import support
+
+    offsets = (
+        geometry.offsets
+        if picked is None
+        else support(geometry.choices[picked], causal=geometry.causal)
+    )
+    size = tuple(x.shape[2:])
+    offsets = confine(offsets, size, setting.stride, setting.out(size), setting.padding)[2]
+    path = cheaper(offsets, len(x), channels, size, setting.stride, setting.groups)
+    return "mixed_weights" if path == "direct" else path

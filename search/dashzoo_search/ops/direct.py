@@ -1,10 +1,10 @@
 """Convolution in the signal domain, from taps.
 
-    y[l] = Σ_t w_t · x[s·l + o_t]
+    y[l] = Σ_t w_t · x[s·l + start + o_t]
 
-The taps are put into the smallest dense kernel that holds them: offsets are divided by their
-greatest common divisor along each axis, which becomes the dilation of an ordinary convolution.
-So a lone choice (k, d) runs as exactly that dilated convolution.
+The taps are put into the smallest dense kernel that holds them: their distances are divided by
+the greatest common divisor along each axis, which becomes the dilation of an ordinary
+convolution. So a lone choice (k, d) runs as exactly that dilated convolution.
 
 Legend: T taps, o output channels, i input channels of one group, s stride.
 """
@@ -18,6 +18,7 @@ from functools import lru_cache
 import torch.nn.functional as F
 from torch import Tensor
 
+from dashzoo_search.ops.boundary import extend, margins
 from dashzoo_search.ops.taps import Offsets, index_tensor
 
 __all__ = ["CONVOLUTIONS", "Lattice", "direct_conv_taps", "lattice"]
@@ -27,22 +28,17 @@ CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """The smallest centred dense kernel that holds a set of offsets.
+    """The smallest dense kernel that holds a set of offsets.
 
     Attributes:
-        kernel: odd sizes, one an axis.
-        dilation: the greatest common divisor of the offsets, one an axis.
+        kernel: sizes, one an axis.
+        dilation: the greatest common divisor of the offsets' distances, one an axis.
         positions: for each offset, its row-major position in the kernel.
     """
 
     kernel: tuple[int, ...]
     dilation: tuple[int, ...]
     positions: tuple[int, ...]
-
-    @property
-    def padding(self) -> tuple[int, ...]:
-        """Zeros on each side that centre the kernel."""
-        return tuple(d * (k // 2) for k, d in zip(self.kernel, self.dilation, strict=True))
 
     @property
     def dense(self) -> bool:
@@ -55,18 +51,23 @@ def lattice(offsets: Offsets) -> Lattice:
     """Fit a `Lattice` around ``offsets``.
 
     >>> lattice(((-6,), (0,), (2,))).kernel, lattice(((-6,), (0,), (2,))).dilation
-    ((7,), (2,))
+    ((5,), (2,))
     """
     axes = list(zip(*offsets, strict=True))
-    dilation = tuple(math.gcd(*axis) or 1 for axis in axes)
-    radius = [max(map(abs, axis)) // d for axis, d in zip(axes, dilation, strict=True)]
+    first = [min(axis) for axis in axes]
+    dilation = tuple(
+        math.gcd(*(o - low for o in axis)) or 1 for axis, low in zip(axes, first, strict=True)
+    )
+    kernel = tuple(
+        (max(axis) - low) // d + 1 for axis, low, d in zip(axes, first, dilation, strict=True)
+    )
     positions = []
     for offset in offsets:
         position = 0
-        for o, d, r in zip(offset, dilation, radius, strict=True):
-            position = position * (2 * r + 1) + o // d + r
+        for o, low, d, k in zip(offset, first, dilation, kernel, strict=True):
+            position = position * k + (o - low) // d
         positions.append(position)
-    return Lattice(tuple(2 * r + 1 for r in radius), dilation, tuple(positions))
+    return Lattice(kernel, dilation, tuple(positions))
 
 
 def direct_conv_taps(
@@ -77,24 +78,33 @@ def direct_conv_taps(
     *,
     stride: tuple[int, ...],
     groups: int = 1,
+    out: tuple[int, ...],
+    start: tuple[int, ...],
 ) -> Tensor:
-    """Convolve ``x`` with ``taps`` at ``offsets``, output l centred at input s·l.
+    """Convolve ``x``, zero outside, with ``taps`` at ``offsets``.
 
     Args:
         x: ``[b, c, *size]``.
         taps: ``[T, o, i]``.
-        offsets: T distinct offsets, sorted.
+        offsets: T ≥ 1 distinct offsets, sorted.
         bias: ``[o]`` or None.
         stride: one integer an axis.
         groups: of channels.
+        out: output length along each axis.
+        start: the sample at which output 0 is centred.
 
     Returns:
-        ``[b, o, *ceil(size / stride)]``.
+        ``[b, o, *out]``.
     """
     grid = lattice(offsets)
     if not grid.dense:
         room = taps.new_zeros(math.prod(grid.kernel), *taps.shape[1:])
         taps = room.index_copy(0, index_tensor(grid.positions, taps.device), taps)
     kernel = taps.movedim(0, -1).reshape(*taps.shape[1:], *grid.kernel)
+    before, after = margins(offsets, tuple(x.shape[2:]), stride, out, start)
+    # Up to a stride more behind changes nothing, so most layers pad both sides alike.
+    alike = all(b >= 0 and 0 <= b - a < s for b, a, s in zip(before, after, stride, strict=True))
+    if not alike:
+        x = extend(x, before, after, "zeros")
     convolve = CONVOLUTIONS[len(grid.kernel)]
-    return convolve(x, kernel, bias, stride, grid.padding, grid.dilation, groups)
+    return convolve(x, kernel, bias, stride, before if alike else 0, grid.dilation, groups)

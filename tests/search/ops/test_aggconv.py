@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import pytest
 import torch
@@ -11,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dashzoo_search.choice import Kernel
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops import AggConv
+from dashzoo_search.ops.aggconv import STRATEGIES
+from dashzoo_search.ops.boundary import PADDINGS
 from dashzoo_search.relax import GumbelSoftmax
 from dashzoo_search.spec import Choice, SearchSpace
 
 from .reference import assert_close, assert_same, layer_of, sum_of_convolutions
 
-STRATEGIES = ("auto", "direct", "fourier", "mixed_results")
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 SPACE = SearchSpace(kernels=(3, 7), dilations=(1, 3))
 
@@ -26,15 +29,19 @@ SPACE = SearchSpace(kernels=(3, 7), dilations=(1, 3))
 @st.composite
 def layers(draw: st.DrawFn) -> tuple[AggConv, Tensor]:
     plane = draw(st.booleans())
-    dims = 1 if plane else draw(st.integers(1, 2))
-    size = tuple(draw(st.integers(1, 40 if dims == 1 else 12)) for _ in range(dims))
+    dims = 1 if plane else draw(st.integers(1, 3))
+    size = tuple(draw(st.integers(1, (40, 12, 6)[dims - 1])) for _ in range(dims))
+    sizes = draw(st.sampled_from(((1, 3, 5, 9), (1, 2, 3, 4, 5))))
+    if dims == 3:
+        sizes = tuple(k for k in sizes if k <= 3)
     choice = st.builds(
-        Choice,
-        st.tuples(*[st.sampled_from((1, 3, 5, 9))] * dims),
+        Kernel,
+        st.tuples(*[st.sampled_from(sizes)] * dims),
         st.tuples(*[st.integers(1, 7)] * dims),
     )
     choices = draw(st.lists(choice, min_size=1, max_size=4))
-    if plane:
+    padding = draw(st.sampled_from([p for p in PADDINGS if p != "causal" or dims == 1]))
+    if plane and padding != "causal":
         choices, size = [choice.on_plane() for choice in choices], (1, *size)
     groups, outs, ins = draw(
         st.tuples(st.sampled_from((1, 2, 3)), st.integers(1, 2), st.integers(1, 2))
@@ -45,9 +52,11 @@ def layers(draw: st.DrawFn) -> tuple[AggConv, Tensor]:
         choices,
         ins * groups,
         outs * groups,
-        stride=draw(st.sampled_from((1, 2, 3))),
+        stride=draw(st.sampled_from((1, 1, 2, 3))),
         groups=groups,
         bias=draw(st.booleans()),
+        padding=padding,
+        weights=draw(st.sampled_from(("separate", "shared"))),
         strategy=draw(st.sampled_from(STRATEGIES)),
         dtype=dtype,
     )
@@ -55,7 +64,7 @@ def layers(draw: st.DrawFn) -> tuple[AggConv, Tensor]:
     return layer, x
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(layers())
 def test_equals_the_sum_of_convolutions(case: tuple[AggConv, Tensor]) -> None:
     layer, x = case
@@ -78,6 +87,41 @@ def test_at_the_sizes_of_real_layers(strategy: str, size: tuple[int, ...], strid
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("padding", [p for p in PADDINGS if p != "causal"])
+@pytest.mark.parametrize(
+    "kernel", [Kernel((4,), (3,)), Kernel((2, 5), (3, 1)), Kernel((3,) * 3, (2,) * 3)]
+)
+def test_one_choice_is_torchs_same(strategy: str, padding: str, kernel: Kernel) -> None:
+    """Centring of even sizes and every padding mode, as torch's own modules have it."""
+    torch.manual_seed(0)
+    layer = AggConv(2, 3, [kernel], padding=padding, strategy=strategy, dtype=torch.float64)
+    module = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[kernel.dims - 1]
+    plain = module(
+        2,
+        3,
+        kernel.kernel,  # type: ignore[arg-type]
+        padding="same",
+        padding_mode=padding,
+        dilation=kernel.dilation,  # type: ignore[arg-type]
+        dtype=torch.float64,
+    )
+    plain.load_state_dict({"weight": layer.choice_weight(0), "bias": layer.bias})
+    x = torch.randn(2, 2, *(14, 12, 9)[: kernel.dims], dtype=torch.float64)
+    with warnings.catch_warnings():  # torch warns of the copy that an even kernel costs it
+        warnings.simplefilter("ignore")
+        assert_close(layer(x), plain(x), 1e-10)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_causal_outputs_do_not_see_the_future(strategy: str) -> None:
+    layer = layer_of(SPACE.choices(dims=1), 2, 3, padding="causal", strategy=strategy)
+    x = torch.randn(1, 2, 30, requires_grad=True)
+    (slope,) = torch.autograd.grad(layer(x)[0, :, 12].sum(), x)
+    assert slope[..., 13:].abs().max() < 1e-6
+    assert slope[..., 12].abs().min() > 1e-4
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("groups", [4, 2])
 def test_depthwise_and_grouped(strategy: str, groups: int) -> None:
     torch.manual_seed(0)
@@ -87,7 +131,7 @@ def test_depthwise_and_grouped(strategy: str, groups: int) -> None:
     assert_same(layer, torch.randn(2, 6, 33), 1e-5)
 
 
-@pytest.mark.parametrize("strategy", ["direct", "fourier"])
+@pytest.mark.parametrize("strategy", ["mixed_weights", "per_dilation", "fourier"])
 def test_offsets_beyond_the_signal_read_only_padding(strategy: str) -> None:
     torch.manual_seed(0)
     choices = [Choice.cube(k, d, dims=1) for k in (3, 15) for d in (1, 127)]
@@ -96,7 +140,7 @@ def test_offsets_beyond_the_signal_read_only_padding(strategy: str) -> None:
         assert_same(layer, torch.randn(2, 2, n, dtype=torch.float64), 1e-10)
 
 
-@pytest.mark.parametrize("strategy", ["direct", "fourier"])
+@pytest.mark.parametrize("strategy", ["mixed_weights", "per_dilation", "fourier"])
 def test_gradcheck(strategy: str) -> None:
     torch.manual_seed(0)
     layer = layer_of(
@@ -251,14 +295,20 @@ def test_refusals() -> None:
     choices = SPACE.choices(dims=1)
     with pytest.raises(ValueError, match="divide"):
         AggConv(3, 4, choices, groups=2)
-    with pytest.raises(ValueError, match="auto, direct, fourier, mixed_results"):
+    with pytest.raises(ValueError, match="auto, mixed_weights, per_dilation, fourier"):
         AggConv(3, 4, choices, strategy="fast")
     with pytest.raises(ValueError, match="axes"):
         AggConv(3, 4, [choices[0], choices[0].on_plane()])
     with pytest.raises(ValueError, match="at least one"):
         AggConv(3, 4, [])
-    with pytest.raises(UnsupportedLayer, match="3 axes"):
-        AggConv(3, 4, [Choice.cube(3, 1, dims=3)])
+    with pytest.raises(UnsupportedLayer, match="4 axes"):
+        AggConv(3, 4, [Choice.cube(3, 1, dims=4)])
+    with pytest.raises(UnsupportedLayer, match="Causal padding of 2 axes"):
+        AggConv(3, 4, SPACE.choices(dims=2), padding="causal")
+    with pytest.raises(ValueError, match="padding must be one of zeros, circular"):
+        AggConv(3, 4, choices, padding="same")
+    with pytest.raises(ValueError, match="weights must be one of separate, shared"):
+        AggConv(3, 4, choices, weights="tied")
     with pytest.raises(ValueError, match="stride"):
         AggConv(3, 4, choices, stride=0)
     layer = AggConv(3, 4, choices)
