@@ -29,8 +29,9 @@ from dashzoo_search.tasks.splits import cut_fraction
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.loop import memory_guard
 from dashzoo_search.training.metrics import evaluate
-from dashzoo_search.training.progress import OnEpoch, Progress, quiet
+from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.resume import Stage
 from dashzoo_search.training.runtime import Stopwatch
 from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
 
@@ -123,6 +124,7 @@ def search_kernels(
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
+        BadBundle: a checkpoint does not fit.
     """
     watch = Stopwatch()
     recipe = options.recipe
@@ -142,16 +144,32 @@ def search_kernels(
 
     weights, alphas = list(supernet.weights()), list(supernet.architecture())
     optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
-    weight_step = Stepper(supernet, weights, optimizer, schedule)
+    weight_step = Stepper(supernet, weights, optimizer, schedule, precision=recipe.precision)
     alpha_step = Stepper(
-        supernet, alphas, torch.optim.Adam(alphas, lr=options.alpha_lr, betas=(0.5, 0.999))
+        supernet,
+        alphas,
+        torch.optim.Adam(alphas, lr=options.alpha_lr, betas=(0.5, 0.999)),
+        precision=recipe.precision,
     )
     warm = max(1, round(options.warmup * recipe.epochs))
     every = max(1, recipe.epochs // 20)
     shares = _tap_shares(supernet, device)
-    history = []
+    history: list[dict[str, Any]] = []
+    # Everything the loop changes; a killed search goes on from here, see `resume`.
+    stage = Stage(
+        "search",
+        {
+            "supernet": supernet,
+            "weight_step": weight_step,
+            "alpha_step": alpha_step,
+            "batches": generator,
+            "history": history,
+        },
+        on_epoch,
+        device,
+    )
     with memory_guard():
-        for epoch in range(1, recipe.epochs + 1):
+        for epoch in stage.epochs(recipe.epochs):
             supernet.train()
             losses = []
             judges = itertools.chain.from_iterable(itertools.repeat(judging))
@@ -162,10 +180,9 @@ def search_kernels(
                         x, y = next(judges)
                     alpha_step(x, y, options.price * _price(supernet, shares))
             accuracy = evaluate(supernet, judge).accuracy
-            mean = sum(losses) / len(losses)
-            on_epoch(Progress("search", epoch, recipe.epochs, mean, accuracy))
             if epoch % every == 0 or epoch == recipe.epochs:
                 history.append({"epoch": epoch, "layers": _rounded(supernet.coefficients())})
+            stage.tell(sum(losses) / len(losses), accuracy)
     supernet.eval()
     # Spread over the split, which may be sorted by class.
     spread = np.linspace(0, len(train) - 1, min(len(train), DERIVE_SAMPLES)).round().astype(int)

@@ -138,7 +138,7 @@ class TestUsage:
         def interrupt(*args, **kwargs):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("dashzoo.steps.run.train", interrupt)
+        monkeypatch.setattr("dashzoo.steps.run.train_into", interrupt)
         words = ["run", sequence_file, "--out", tmp_path / "out", "--search-epochs", 1, *tiny]
         outcome = command(*words, "--json")
         assert outcome.code == 130

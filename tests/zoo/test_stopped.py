@@ -85,17 +85,16 @@ class TestStopped:
             patience = time.monotonic() + 120
             while not found and process.poll() is None and time.monotonic() < patience:
                 time.sleep(0.05)
-                found = list(out.parent.glob(".out.draft-*/search/search.json"))
+                found = list(out.parent.glob("out.partial/search/search.json"))
             assert found, process.stderr.read().decode() if process.poll() else "too slow"
         finally:
             process.send_signal(signal.SIGKILL)
             process.communicate()
         assert not out.exists()
-        left = list(out.parent.iterdir())
-        assert all(path.name.startswith(".out.draft-") for path in left)
-        for path in left:
-            with pytest.raises(BadBundle):
-                check_bundle(path)
+        partial = out.with_name("out.partial")
+        assert list(out.parent.iterdir()) == [partial]
+        with pytest.raises(BadBundle):
+            check_bundle(partial)
 
 
 class TestOut:

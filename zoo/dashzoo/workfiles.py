@@ -66,6 +66,7 @@ class SearchRecord:
         kept: convolutions that were not searched, with the reason.
         history: mixing coefficients over the epochs.
         seconds, cpu_seconds: of the search.
+        resumed: how often it was killed and started again.
     """
 
     name: str
@@ -80,6 +81,7 @@ class SearchRecord:
     history: list[dict[str, Any]]
     seconds: float
     cpu_seconds: float
+    resumed: int = 0
 
     def write(self, folder: Path, supernet: Supernet, data: Data) -> None:
         """Write the record, the supernet's weights and arrays given in memory into ``folder``."""
@@ -90,6 +92,11 @@ class SearchRecord:
             np.savez(folder / _ARRAYS, **arrays)
         write_json(folder / _RECORD, {"version": _VERSION, **asdict(self)})
 
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether ``folder`` holds a finished search."""
+        return (folder / _RECORD).is_file()
+
     @classmethod
     def read(cls, folder: Path) -> SearchRecord:
         """Read it back.
@@ -97,7 +104,7 @@ class SearchRecord:
         Raises:
             BadBundle: there is none, it is of another version, or damaged.
         """
-        if not (folder / _RECORD).is_file():
+        if not cls.is_in(folder):
             raise BadBundle(
                 f"{folder} holds no search; run 'dashzoo search DATA --out {folder}' first",
                 field=_RECORD,

@@ -15,10 +15,12 @@ from torch import nn
 from dashzoo_search.errors import TrainingFailed
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.metrics import Score, evaluate
-from dashzoo_search.training.progress import OnEpoch, Progress, quiet
+from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.resume import Stage
 from dashzoo_search.training.runtime import Stopwatch
 from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
+from dashzoo_search.training.tree import Tree, expect_like
 
 __all__ = ["FitResult", "fit", "memory_guard"]
 
@@ -67,6 +69,8 @@ def fit(
 ) -> FitResult:
     """Train ``network`` in place and leave it with the weights of its best epoch on ``val``.
 
+    Where a journal is active, this is a stage of it that can be killed and started again.
+
     Args:
         network: on the device it is to be trained on.
         train, val: disjoint splits.
@@ -78,39 +82,72 @@ def fit(
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
+        BadBundle: a checkpoint does not fit.
     """
     watch = Stopwatch()
     device = next(network.parameters()).device
     batches = Batches(train, recipe.batch_size, device=device, generator=generator)
     parameters = list(network.parameters())
     optimizer, schedule = weight_optimizer(parameters, recipe, recipe.epochs * len(batches))
-    step = Stepper(network, parameters, optimizer, schedule)
-    best: Score | None = None
-    best_epoch, best_state = 0, network.state_dict()
+    step = Stepper(network, parameters, optimizer, schedule, precision=recipe.precision)
+    best = _Best(network)
+    running = Stage(
+        stage,
+        {"network": network, "step": step, "best": best, "batches": generator},
+        on_epoch,
+        device,
+    )
     with memory_guard():
-        for epoch in range(1, recipe.epochs + 1):
+        for epoch in running.epochs(recipe.epochs):
             network.train()
             losses = [step(x, y) for x, y in batches]
             score = evaluate(network, val)
             # Of equally accurate epochs on few samples, the one the schedule has settled more.
-            wanted = keep == "last" or score.better_than(best)
+            wanted = keep == "last" or score.better_than(best.score)
             if math.isfinite(score.loss) and wanted:
-                best, best_epoch = score, epoch
-                best_state = copy.deepcopy(network.state_dict())
-            on_epoch(
-                Progress(stage, epoch, recipe.epochs, sum(losses) / len(losses), score.accuracy)
-            )
-    if best is None:
+                best.take(score, epoch)
+            running.tell(sum(losses) / len(losses), score.accuracy)
+    if best.score is None:
         raise TrainingFailed("The validation loss was never a number; lower --lr")
-    network.load_state_dict(best_state)
+    network.load_state_dict(best.weights)
     network.eval()
     return FitResult(
-        val=best,
-        best_epoch=best_epoch,
+        val=best.score,
+        best_epoch=best.epoch,
         epochs=recipe.epochs,
         skipped_steps=step.skipped,
         **watch.to_json(),
     )
+
+
+class _Best:
+    """The best epoch so far, as one part of the state."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self.score: Score | None = None
+        self.epoch = 0
+        self.weights: dict[str, Any] = {}
+
+    def take(self, score: Score, epoch: int) -> None:
+        self.score, self.epoch = score, epoch
+        self.weights = copy.deepcopy(self._network.state_dict())
+
+    def state_dict(self) -> Tree:
+        score = self.score.to_json() if self.score else None
+        return {"score": score, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state: Tree) -> None:
+        wanted: Tree = {"score": None, "epoch": 0, "weights": {}}
+        if state.get("score") is not None:
+            wanted = {
+                "score": {"accuracy": 0.0, "loss": 0.0},
+                "epoch": 0,
+                "weights": self._network.state_dict(),
+            }
+        expect_like(state, wanted, "best")
+        self.score = Score(**state["score"]) if state["score"] else None
+        self.epoch, self.weights = state["epoch"], state["weights"]
 
 
 @contextmanager

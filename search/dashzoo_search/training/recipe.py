@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from dashzoo_search.errors import BadData
+from dashzoo_search.training.precision import Precision
 
 __all__ = ["Recipe"]
 
@@ -23,6 +24,7 @@ class Recipe:
         batch_size: samples a step.
         lr: peak learning rate.
         weight_decay: decoupled, on weights of two and more axes only.
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, see `precision`.
 
     Raises:
         BadData: a value out of range.
@@ -32,6 +34,7 @@ class Recipe:
     batch_size: int
     lr: float = 3e-3
     weight_decay: float = 1e-2
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -41,6 +44,8 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > low):
                 raise BadData(f"{name} must be a positive number, not {value}")
+        if self.precision not in get_args(Precision):
+            raise BadData(f"precision must be fp32, bf16 or fp16, not {self.precision!r}")
 
     @classmethod
     def for_samples(cls, n: int, **overrides: Any) -> Recipe:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,14 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from dashzoo_search.errors import TrainingFailed
+from dashzoo_search.errors import BadBundle, BadData, TrainingFailed
 from dashzoo_search.tasks.task import Split
+from dashzoo_search.training import world
+from dashzoo_search.training.faults import faulty_layer
+from dashzoo_search.training.precision import Precision, autocast, scaler
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.state import give, take
+from dashzoo_search.training.tree import Tree, expect_like
 
 __all__ = ["Batches", "Stepper", "one_cycle", "weight_optimizer"]
 
@@ -29,11 +35,16 @@ START = 0.04
 class Batches:
     """Shuffled batches of a split, the last no smaller than the others by more than one.
 
+    With several processes each gets its share of every batch; the batches are those one gets.
+
     Args:
         split: samples and labels.
         batch_size: samples a batch, at most.
         device: where the batches go.
         generator: shuffles.
+
+    Raises:
+        BadData: a process would be left without a sample.
     """
 
     def __init__(
@@ -42,13 +53,19 @@ class Batches:
         self._X, self._y = torch.from_numpy(split.X), torch.from_numpy(split.y)
         self._device, self._generator = device, generator
         self._count = math.ceil(len(split) / batch_size)
+        if (least := len(split) // self._count) < world.size():
+            raise BadData(
+                f"Batches of {least} samples cannot be shared by {world.size()} processes; raise "
+                "--batch-size, or start fewer"
+            )
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = torch.randperm(len(self._y), generator=self._generator)
-        for index in order.tensor_split(self._count):
+        for batch in order.tensor_split(self._count):
+            index = world.share(batch)
             yield self._X[index].to(self._device), self._y[index].to(self._device)
 
 
@@ -83,14 +100,18 @@ def one_cycle(step: int, steps: int) -> float:
 class Stepper:
     """Steps an optimiser on cross entropy, and skips steps whose loss or gradient is not a number.
 
+    With several processes each gives its share of the batch, and all take the same step: on the
+    gradient of the mean over the whole batch.
+
     Args:
         network: in training mode.
         parameters: those the optimiser owns; their gradient norm is clipped to 5.
         optimizer: steps them.
         schedule: of its learning rate, stepped with it.
+        precision: of forward pass and loss.
 
     Attributes:
-        skipped: bad steps so far; ten in a row raise TrainingFailed.
+        skipped: bad steps so far; ten in a row raise TrainingFailed with the layer at fault.
     """
 
     def __init__(
@@ -99,32 +120,104 @@ class Stepper:
         parameters: Iterable[nn.Parameter],
         optimizer: Optimizer,
         schedule: LambdaLR | None = None,
+        *,
+        precision: Precision = "fp32",
     ) -> None:
         self.network, self.optimizer, self.schedule = network, optimizer, schedule
         self.parameters = list(parameters)
         self.skipped = 0
         self._bad_in_a_row = 0
+        self._precision = precision
+        self._scaler = scaler(precision, self.parameters[0].device)
 
     def __call__(self, x: Tensor, y: Tensor, penalty: Tensor | None = None) -> float:
-        """One step on a batch, with ``penalty`` added to its loss; returns its cross entropy."""
+        """One step on a batch, with ``penalty`` added to its loss; returns its cross entropy.
+
+        Raises:
+            TrainingFailed: the tenth bad step in a row.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(self.network(x), y)
+        # A bad batch must leave no trace in the running statistics either.
+        statistics = [(buffer, buffer.clone()) for buffer in _statistics(self.network)]
+        with world.shared_statistics():
+            loss = self._loss(x, y)
         total = loss if penalty is None else loss + penalty
-        grads = torch.autograd.grad(total, self.parameters, allow_unused=True)
-        for p, g in zip(self.parameters, grads, strict=True):
-            p.grad = g
-        norm = nn.utils.clip_grad_norm_(self.parameters, CLIP_NORM)
+        loss = self._set_gradients(loss.detach(), total, len(y))
+        self._scaler.unscale_(self.optimizer)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
         if torch.isfinite(norm) and torch.isfinite(loss):
+            nn.utils.clip_grads_with_norm_(self.parameters, CLIP_NORM, norm)
             self.optimizer.step()
             if self.schedule is not None:
                 self.schedule.step()
             self._bad_in_a_row = 0
         else:
+            for buffer, before in statistics:
+                buffer.copy_(before)
             self.skipped += 1
             self._bad_in_a_row += 1
             if self._bad_in_a_row == MAX_BAD_STEPS:
-                raise TrainingFailed(
-                    f"Loss or gradient was not a number for {MAX_BAD_STEPS} steps in a row; "
-                    "lower --lr"
-                )
+                self._give_up(x, y)
+        self._scaler.update()
         return loss.item()
+
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        with autocast(self._precision, x.device):
+            return F.cross_entropy(self.network(x), y)
+
+    def _set_gradients(self, loss: Tensor, total: Tensor, samples: int) -> Tensor:
+        """Leave the gradient of the whole batch in place; returns its loss."""
+        alone = world.size() == 1
+        total = self._scaler.scale(total if alone else total * samples)
+        gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
+        if not alone:
+            # Shares differ by a sample, so sums are added up, and divided by the whole at the end.
+            seen = torch.stack([loss * samples, torch.full_like(loss, samples)])
+            added = [g for g in gradients if g is not None]
+            world.add_up([*added, seen])
+            loss = seen[0] / seen[1]
+            for gradient in added:
+                gradient.div_(seen[1])
+        for p, g in zip(self.parameters, gradients, strict=True):
+            p.grad = g
+        return loss
+
+    def _give_up(self, x: Tensor, y: Tensor) -> NoReturn:
+        told = world.gather(faulty_layer(self.network, lambda: self._loss(x, y)))
+        raise TrainingFailed(
+            f"Loss or gradient was not a number for {MAX_BAD_STEPS} steps in a row, first in "
+            f"{told[0]}; lower --lr"
+        )
+
+    def state_dict(self) -> Tree:
+        """Optimiser, schedule, loss scale and counters; the network's owner keeps the network."""
+        return {
+            "optimizer": take(self.optimizer),
+            "schedule": take(self.schedule) if self.schedule is not None else None,
+            "scaler": self._scaler.state_dict(),
+            "skipped": self.skipped,
+            "bad_in_a_row": self._bad_in_a_row,
+        }
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Put it back.
+
+        Raises:
+            BadBundle: it does not fit.
+        """
+        held = {**self.state_dict(), "optimizer": None}
+        if self.schedule is None and state.get("schedule") is not None:
+            raise BadBundle("step/schedule is unexpected", field="step/schedule")
+        expect_like({**state, "optimizer": None}, held, "step")
+        give(self.optimizer, state.get("optimizer"), "step/optimizer")
+        if self.schedule is not None:
+            give(self.schedule, state["schedule"], "step/schedule")
+        self._scaler.load_state_dict(state["scaler"])
+        self.skipped, self._bad_in_a_row = state["skipped"], state["bad_in_a_row"]
+
+
+def _statistics(network: nn.Module) -> Iterator[Tensor]:
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            yield from module.buffers(recurse=False)

@@ -16,6 +16,7 @@ __all__ = [
     "folder_argument",
     "given",
     "machine_options",
+    "resume_options",
     "search_options",
     "train_options",
 ]
@@ -74,8 +75,28 @@ def folder_argument(command: Command) -> Command:
     return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(command)
 
 
+def resume_options(command: Command) -> Command:
+    """``--fresh``, ``--checkpoint-every``."""
+    return _apply(
+        command,
+        [
+            click.option(
+                "--fresh",
+                is_flag=True,
+                help="Throw away what an unfinished command left, instead of going on from it.",
+            ),
+            click.option(
+                "--checkpoint-every",
+                type=click.FloatRange(0),
+                metavar="SECONDS",
+                help="Least time between checkpoints; default: 5, or more where they are large.",
+            ),
+        ],
+    )
+
+
 def machine_options(command: Command) -> Command:
-    """``--device``, ``--threads``."""
+    """``--device``, ``--threads``, ``--precision``."""
     return _apply(
         command,
         [
@@ -84,6 +105,11 @@ def machine_options(command: Command) -> Command:
                 "--threads",
                 type=click.IntRange(1),
                 help="Cores to use; default: all at hand, or one where batches are small.",
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+                help="Of forward passes; default: bf16 on a GPU that has it, else fp32.",
             ),
         ],
     )

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from dashzoo.cli.options import export_json, given, machine_options, search_options, train_options
+from dashzoo.cli.options import (
+    export_json,
+    given,
+    machine_options,
+    resume_options,
+    search_options,
+    train_options,
+)
 
 
 @click.command("run")
@@ -17,6 +24,7 @@ from dashzoo.cli.options import export_json, given, machine_options, search_opti
 @train_options
 @search_options
 @machine_options
+@resume_options
 @click.option("--force", is_flag=True, help="Replace a bundle that is there.")
 @export_json
 def command(data: str, out: Path, as_json: bool, **options: Any) -> None:

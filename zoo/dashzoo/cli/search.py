@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dashzoo.cli.options import export_json, given, machine_options, search_options
+from dashzoo.cli.options import export_json, given, machine_options, resume_options, search_options
 
 
 @click.command("search")
@@ -17,6 +17,7 @@ from dashzoo.cli.options import export_json, given, machine_options, search_opti
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of the search.")
 @search_options
 @machine_options
+@resume_options
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @export_json
 def command(data: str, out: Path, as_json: bool, **options: Any) -> None:

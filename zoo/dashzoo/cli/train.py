@@ -8,13 +8,21 @@ from typing import Any
 
 import click
 
-from dashzoo.cli.options import export_json, folder_argument, given, machine_options, train_options
+from dashzoo.cli.options import (
+    export_json,
+    folder_argument,
+    given,
+    machine_options,
+    resume_options,
+    train_options,
+)
 
 
 @click.command("train")
 @folder_argument
 @train_options
 @machine_options
+@resume_options
 @click.option("--force", is_flag=True, help="Replace a trained network that is there.")
 @export_json
 def command(folder: Path, as_json: bool, **options: Any) -> None:

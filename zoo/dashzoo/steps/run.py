@@ -1,4 +1,4 @@
-"""All steps in one go, in a hidden folder that takes its final name at the end."""
+"""All steps in one go, in ``OUT.partial``, which takes its final name at the end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 from dashzoo.steps.card import card
 from dashzoo.steps.export import export
-from dashzoo.steps.search import search
-from dashzoo.steps.train import train
-from dashzoo.workfiles import Data
-from dashzoo_export.bundle import new_folder
+from dashzoo.steps.search import plan_search, search_into
+from dashzoo.steps.train import TrainOptions, plan_training, train_into
+from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
+from dashzoo.workfiles import Data, SearchRecord
+from dashzoo_export.bundle import refuse_overwrite
 from dashzoo_export.session import require_runtime
 from dashzoo_search.pipeline import Init, Ship
+from dashzoo_search.training import world
 from dashzoo_search.training.progress import OnEpoch, quiet
 
 __all__ = ["run"]
@@ -24,13 +26,13 @@ def run(
     out: str | PathLike[str],
     *,
     force: bool = False,
+    fresh: bool = False,
+    checkpoint_every: float | None = None,
     search_epochs: int | None = None,
     epochs: int | None = None,
     init: Init = "scratch",
     baseline: bool = True,
     ship: Ship = "best",
-    device: str = "auto",
-    threads: int | None = None,
     on_epoch: OnEpoch = quiet,
     **options: Any,
 ) -> Path:
@@ -41,25 +43,39 @@ def run(
             y_test`` (or ``X, y``), samples [n, c, l] or [n, c, h, w].
         out: folder of the bundle, new or empty.
         force: replace a bundle that is there, once the new one is complete.
+        fresh, checkpoint_every: see `search`.
         search_epochs: see ``epochs`` of `search`.
         epochs, init, baseline, ship: see `train`.
-        device, threads: see `search`.
         on_epoch: told after every epoch.
-        options: further options of `search`.
+        options: further options of `search`, ``device`` and ``precision`` among them.
 
     Returns:
         ``out``.
 
     Raises:
-        DashzooError: in one sentence; nothing is left behind.
+        DashzooError: in one sentence; what was done is kept in ``out.partial``, and the same
+            call goes on from there.
     """
     require_runtime()  # now, rather than after the training
     target = Path(out)
-    with new_folder(target, force=force) as draft:
-        name = target.resolve().name
-        machine: dict[str, Any] = {"device": device, "threads": threads, "on_epoch": on_epoch}
-        search(data, draft, name=name, epochs=search_epochs, **machine, **options)
-        train(draft, epochs=epochs, init=init, baseline=baseline, ship=ship, **machine)
-        export(draft)
-        card(draft)
+    world.by_first(lambda: tidy(target))
+    refuse_overwrite(target, force=force or is_being_placed(target))
+    plan = plan_search(data, target, epochs=search_epochs, **options)
+    training = TrainOptions(epochs=epochs, init=init, baseline=baseline, ship=ship)
+    identity = {**plan.identity("run"), "training": training.to_json()}
+    with unfinished(target, identity, fresh=fresh, every=checkpoint_every) as work:
+        if not work.placing:
+            search_into(work.folder, plan, work.journal, on_epoch)
+            record = SearchRecord.read(work.folder)
+            prepared = plan_training(
+                work.folder, record, training, device=plan.device, threads=options.get("threads")
+            )
+            train_into(work.folder, prepared, work.journal, on_epoch)
+            world.by_first(lambda: _describe(work.folder))
+        world.by_first(lambda: work.place(target, force=force))
     return target
+
+
+def _describe(folder: Path) -> None:
+    export(folder)
+    card(folder)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from dashzoo import __version__
 from dashzoo.steps.before import require_writable
-from dashzoo.steps.train import STALE
+from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
 from dashzoo.workfiles import Data, SearchRecord, resolve_data
-from dashzoo_export.bundle import invalidate, refuse_overwrite
+from dashzoo_export.bundle import refuse_overwrite
 from dashzoo_search.choice import short_repr
 from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.networks.create import default_backbone
@@ -19,18 +22,60 @@ from dashzoo_search.pipeline import run_search
 from dashzoo_search.plan import Network, batch_macs
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import KernelSpec, SearchSpace
+from dashzoo_search.tasks import Task
+from dashzoo_search.training import world
+from dashzoo_search.training.precision import resolve_precision
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.resume import Journal
 from dashzoo_search.training.runtime import limit_threads, resolve_device
 
-__all__ = ["search"]
+__all__ = ["SearchPlan", "plan_search", "search", "search_into"]
 
 _LARGEST = 65_536  # what `read_config` lets pass
 
 
-def search(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPlan:
+    """A search, checked and ready to start.
+
+    Attributes:
+        data: what the user gave.
+        reference: to the data, for the record.
+        task, network, space, options, seed: see `run_search`.
+        device: to train on.
+        name: of the bundle.
+    """
+
+    data: Data
+    reference: str
+    task: Task
+    network: Network
+    space: SearchSpace
+    options: SearchOptions
+    seed: int
+    device: torch.device
+    name: str
+
+    def identity(self, command: str) -> dict[str, Any]:
+        """Everything that decides the results; an unfinished search of another is not ours."""
+        return {
+            "command": command,
+            "dashzoo": __version__,
+            "torch": torch.__version__,
+            "data": self.task.sha256,
+            "backbone": self.network.to_json(),
+            "space": self.space.to_json(),
+            "options": self.options.to_json(),
+            "seed": self.seed,
+            "device": self.device.type,
+            "name": self.name,
+        }
+
+
+def plan_search(
     data: Data,
-    out: str | PathLike[str],
+    folder: Path,
     *,
     backbone: str | None = None,
     backbone_args: Mapping[str, Any] | None = None,
@@ -41,42 +86,21 @@ def search(
     batch_size: int | None = None,
     lr: float | None = None,
     weight_decay: float | None = None,
+    precision: str = "auto",
     seed: int = 0,
     device: str = "auto",
     threads: int | None = None,
-    force: bool = False,
     name: str | None = None,
-    on_epoch: OnEpoch = quiet,
     **alpha: Any,
-) -> KernelSpec:
-    """Find a kernel size and dilation for every searchable layer; writes ``out/search/``.
-
-    Args:
-        data, out: see `run`.
-        backbone: default ``wrn1d`` for sequences, ``resnet18`` for images.
-        backbone_args: further keyword arguments of the backbone.
-        resize: side length to interpolate images to, inside the network.
-        kernels, dilations: the sets to search; None takes DASH's, as far as they fit the samples.
-        epochs: of the search; None takes half of what training would.
-        batch_size, lr, weight_decay: see `Recipe`; kept for `train`.
-        seed: of splits, initialisation and shuffling.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, …
-        threads: cores to use, at most those at hand; None decides by the size of a batch.
-        force: overwrite a bundle or search in ``out``.
-        name: of the bundle; None takes the folder's.
-        on_epoch: told after every epoch.
-        alpha: further options of `SearchOptions`.
-
-    Returns:
-        The spec, which is also in ``out/search/search.json``.
+) -> SearchPlan:
+    """Check what `search` was told, and load the data; nothing is written.
 
     Raises:
         DashzooError: in one sentence.
     """
-    folder = Path(out)
-    refuse_overwrite(folder, force=force)
     require_writable(folder)
     where = resolve_device(device)
+    numbers = resolve_precision(precision, where)
     reference, task = resolve_data(data, seed=seed)
     if resize is not None and task.dims == 1:
         raise BadData("--resize is for images; sequences keep their length")
@@ -87,31 +111,114 @@ def search(
     )
     space = _space(kernels, dilations, (resize,) * 2 if resize else task.size)
     recipe = Recipe.for_samples(
-        len(task.train), batch_size=batch_size, lr=lr, weight_decay=weight_decay
+        len(task.train), batch_size=batch_size, lr=lr, weight_decay=weight_decay, precision=numbers
     )
     limit_threads(threads, work=batch_macs(network, task, recipe.batch_size))
     options = SearchOptions(
         recipe=replace(recipe, epochs=epochs or max(1, recipe.epochs // 2)), **alpha
     )
-    supernet, result = run_search(
-        task, network, space, options, seed=seed, device=where, on_epoch=on_epoch
-    )
-    invalidate(folder, *STALE)
-    SearchRecord(
-        name=name or folder.resolve().name,
-        data=reference,
-        data_sha256=task.sha256,
+    return SearchPlan(
+        data=data,
+        reference=reference,
+        task=task,
+        network=network,
+        space=space,
+        options=options,
         seed=seed,
-        network=network.to_json(),
-        space=space.to_json(),
-        options=options.to_json(),
+        device=where,
+        name=name or folder.resolve().name,
+    )
+
+
+def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEpoch) -> KernelSpec:
+    """Do the search, unless ``folder`` has it already; writes ``folder/search/``.
+
+    Raises:
+        TrainingFailed: the search diverged or ran out of memory.
+        BadBundle: a checkpoint, or the search that is there, is damaged.
+    """
+    if world.by_first(lambda: SearchRecord.is_in(folder)):
+        return SearchRecord.read(folder).kernel_spec()
+    with journal.room("search").active():
+        supernet, result = run_search(
+            plan.task,
+            plan.network,
+            plan.space,
+            plan.options,
+            seed=plan.seed,
+            device=plan.device,
+            on_epoch=on_epoch,
+        )
+    record = SearchRecord(
+        name=plan.name,
+        data=plan.reference,
+        data_sha256=plan.task.sha256,
+        seed=plan.seed,
+        network=plan.network.to_json(),
+        space=plan.space.to_json(),
+        options=plan.options.to_json(),
         spec=result.spec.to_json(),
         kept=dict(supernet.kept),
         history=list(result.history),
         seconds=result.seconds,
         cpu_seconds=result.cpu_seconds,
-    ).write(folder, supernet, data)
+        resumed=journal.resumed,
+    )
+    world.by_first(lambda: record.write(folder, supernet, plan.data))
     return result.spec
+
+
+def search(
+    data: Data,
+    out: str | PathLike[str],
+    *,
+    force: bool = False,
+    fresh: bool = False,
+    checkpoint_every: float | None = None,
+    on_epoch: OnEpoch = quiet,
+    **options: Any,
+) -> KernelSpec:
+    """Find a kernel size and dilation for every searchable layer; writes ``out/search/``.
+
+    A search that was stopped goes on where it was, when it is called again; see `unfinished`.
+
+    Args:
+        data, out: see `run`.
+        force: overwrite a bundle or search in ``out``.
+        fresh: throw away an unfinished search of another kind.
+        checkpoint_every: least seconds between checkpoints; None takes 5, or more where they are
+            large.
+        on_epoch: told after every epoch.
+        options: by name,
+
+            - ``backbone``: default ``wrn1d`` for sequences, ``resnet18`` for images,
+            - ``backbone_args``: further keyword arguments of the backbone,
+            - ``resize``: side length to interpolate images to, inside the network,
+            - ``kernels``, ``dilations``: the sets to search; None takes DASH's, as far as they
+              fit the samples,
+            - ``epochs``: of the search; None takes half of what training would,
+            - ``batch_size``, ``lr``, ``weight_decay``: see `Recipe`; kept for `train`,
+            - ``precision``: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``; kept for `train`,
+            - ``seed``: of splits, initialisation and shuffling,
+            - ``device``: ``"auto"``, ``"cpu"``, ``"cuda"``, …
+            - ``threads``: cores to use, at most those at hand; None decides by a batch's size,
+            - ``name``: of the bundle; None takes the folder's,
+            - those of `SearchOptions`.
+
+    Returns:
+        The spec, which is also in ``out/search/search.json``.
+
+    Raises:
+        DashzooError: in one sentence.
+    """
+    folder = Path(out)
+    world.by_first(lambda: tidy(folder))
+    refuse_overwrite(folder, force=force or is_being_placed(folder))
+    plan = plan_search(data, folder, **options)
+    with unfinished(folder, plan.identity("search"), fresh=fresh, every=checkpoint_every) as work:
+        spec = search_into(work.folder, plan, work.journal, on_epoch)
+        world.by_first(lambda: work.place(folder, force=force))
+    return spec
 
 
 def _space(

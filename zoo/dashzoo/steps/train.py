@@ -2,59 +2,205 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from dashzoo import __version__
 from dashzoo.provenance import provenance
 from dashzoo.steps.before import require_writable
+from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
 from dashzoo.workfiles import SearchRecord
-from dashzoo_export.bundle import CONFIG, README, RESULTS, WEIGHTS, invalidate, write_json
+from dashzoo_export.bundle import (
+    CONFIG,
+    README,
+    RESULTS,
+    WEIGHTS,
+    invalidate,
+    read_json,
+    write_json,
+)
 from dashzoo_export.config import network_config
 from dashzoo_export.weights import save_weights
 from dashzoo_search.errors import BundleExists
 from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
 from dashzoo_search.plan import batch_macs
 from dashzoo_search.tasks import Task
+from dashzoo_search.training import world
+from dashzoo_search.training.precision import resolve_precision
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.resume import Journal
 from dashzoo_search.training.runtime import limit_threads, resolve_device
 
-__all__ = ["STALE", "train"]
+__all__ = ["TrainOptions", "TrainPlan", "plan_training", "train", "train_into"]
 
 STALE = (CONFIG, WEIGHTS, RESULTS, "onnx", "figures", README)
 
 _RESULTS_VERSION = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """What `train` can be told; see there."""
+
+    epochs: int | None = None
+    init: Init = "scratch"
+    baseline: bool = True
+    ship: Ship = "best"
+    precision: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainPlan:
+    """A training, checked and ready to start.
+
+    Attributes:
+        record: of the search.
+        task: its data.
+        recipe: of both networks.
+        options: what was asked for.
+        device: to train on.
+    """
+
+    record: SearchRecord
+    task: Task
+    recipe: Recipe
+    options: TrainOptions
+    device: torch.device
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the results; see `SearchPlan`."""
+        history = {"history", "seconds", "cpu_seconds", "resumed"}
+        return {
+            "command": "train",
+            "dashzoo": __version__,
+            "torch": torch.__version__,
+            "search": {k: v for k, v in asdict(self.record).items() if k not in history},
+            "options": self.options.to_json(),
+            "recipe": self.recipe.to_json(),
+            "device": self.device.type,
+        }
+
+
+def plan_training(
+    folder: Path,
+    record: SearchRecord,
+    options: TrainOptions,
+    *,
+    device: torch.device,
+    threads: int | None = None,
+) -> TrainPlan:
+    """Check what `train` was told, and load the data; nothing is written.
+
+    Raises:
+        DashzooError: in one sentence.
+    """
+    task = record.task(folder)
+    searched = record.recipe()
+    longest = Recipe.for_samples(len(task.train), batch_size=searched.batch_size).epochs
+    recipe = replace(
+        searched,
+        epochs=options.epochs or longest,
+        precision=resolve_precision(options.precision or searched.precision, device),
+    )
+    limit_threads(threads, work=batch_macs(record.build_plan(), task, recipe.batch_size))
+    return TrainPlan(record=record, task=task, recipe=recipe, options=options, device=device)
+
+
+def train_into(
+    folder: Path, plan: TrainPlan, journal: Journal, on_epoch: OnEpoch, results: Path | None = None
+) -> dict[str, Any]:
+    """Do the training; writes config.json and model.safetensors, then results.json.
+
+    Args:
+        folder: where the search is.
+        plan: see `plan_training`.
+        journal: keeps the checkpoints.
+        on_epoch: told after every epoch.
+        results: where results.json goes instead.
+
+    Raises:
+        TrainingFailed: training diverged or ran out of memory.
+        BadBundle: a checkpoint is damaged.
+    """
+    record, task, options = plan.record, plan.task, plan.options
+    searched = options.init == "searched"
+    with journal.room("train").active():
+        done = run_training(
+            task,
+            record.build_plan(),
+            plan.recipe,
+            spec=record.kernel_spec(),
+            supernet=record.supernet(folder, task).to(plan.device) if searched else None,
+            baseline_epochs=(
+                plan.recipe.epochs + record.recipe().epochs if options.baseline else None
+            ),
+            ship=options.ship,
+            seed=record.seed,
+            device=plan.device,
+            on_epoch=on_epoch,
+        )
+    told = _results(plan, done)
+    told["resumed"] = {"search": record.resumed, "command": journal.resumed}
+    told["provenance"] = provenance(plan.device)
+    net = done.network.cpu()
+    config = network_config(
+        net,
+        label_names=task.classes,
+        size=task.size,
+        provenance={"task": task.name, "data_sha256": task.sha256, "seed": record.seed},
+    )
+
+    def write() -> None:
+        invalidate(folder, *STALE)
+        save_weights(net, folder / WEIGHTS)
+        write_json(folder / CONFIG, config)
+        write_json(results or folder / RESULTS, told)
+
+    world.by_first(write)
+    return told
+
+
 def train(
     folder: str | PathLike[str],
     *,
-    epochs: int | None = None,
-    init: Init = "scratch",
-    baseline: bool = True,
-    ship: Ship = "best",
     device: str = "auto",
     threads: int | None = None,
     force: bool = False,
+    fresh: bool = False,
+    checkpoint_every: float | None = None,
     on_epoch: OnEpoch = quiet,
+    **options: Any,
 ) -> dict[str, Any]:
     """Train the network a search found; writes config.json, model.safetensors, results.json.
 
-    Validation picks the epoch; test is read once, at the end.
+    Validation picks the epoch; test is read once, at the end. A training that was stopped goes on
+    where it was, when it is called again.
 
     Args:
         folder: where `search` was.
-        epochs: None takes about 1500 steps' worth.
-        init: start from ``"scratch"``, as DASH does, or from the ``"searched"`` weights, folded.
-        baseline: also train the backbone with its default kernels, for as many epochs as search
-            and training take together.
-        ship: ``"best"`` ships the default kernels where the searched ones lose on validation (or
-            in cross-validation, where that is small); ``"searched"`` ships those found.
-        device, threads: see `search`.
+        device, threads, fresh, checkpoint_every: see `search`.
         force: replace a network that is there.
         on_epoch: told after every epoch.
+        options: by name,
+
+            - ``epochs``: None takes about 1500 steps' worth,
+            - ``init``: start from ``"scratch"`` (default), as DASH does, or from the
+              ``"searched"`` weights, folded,
+            - ``baseline``: also train the backbone with its default kernels (default), for as
+              many epochs as search and training take together,
+            - ``ship``: ``"best"`` (default) ships the default kernels where the searched ones
+              lose on validation (or in cross-validation, where that is small); ``"searched"``
+              ships those found,
+            - ``precision``: None takes that of the search.
 
     Returns:
         What results.json holds.
@@ -63,49 +209,27 @@ def train(
         DashzooError: in one sentence.
     """
     folder = Path(folder)
+    world.by_first(lambda: tidy(folder))
     record = SearchRecord.read(folder)
-    if (folder / RESULTS).exists() and not force:
+    finished = (folder / RESULTS).exists() and not force
+    if finished and not is_being_placed(folder):
         raise BundleExists(f"{folder} already holds a trained network; add --force to replace it")
     require_writable(folder)
-    where = resolve_device(device)
-    task = record.task(folder)
-    spec = record.kernel_spec()
-    search_recipe = record.recipe()
-    longest = Recipe.for_samples(len(task.train), batch_size=search_recipe.batch_size).epochs
-    recipe = replace(search_recipe, epochs=epochs or longest)
-    plan = record.build_plan()
-    limit_threads(threads, work=batch_macs(plan, task, recipe.batch_size))
-    done = run_training(
-        task,
-        plan,
-        recipe,
-        spec=spec,
-        supernet=record.supernet(folder, task).to(where) if init == "searched" else None,
-        baseline_epochs=recipe.epochs + search_recipe.epochs if baseline else None,
-        ship=ship,
-        seed=record.seed,
-        device=where,
-        on_epoch=on_epoch,
+    plan = plan_training(
+        folder, record, TrainOptions(**options), device=resolve_device(device), threads=threads
     )
-    results = _results(record, task, recipe, init, done)
-    results["provenance"] = provenance(where)
-    net = done.network.cpu()
-    config = network_config(
-        net,
-        label_names=task.classes,
-        size=task.size,
-        provenance={"task": task.name, "data_sha256": task.sha256, "seed": record.seed},
-    )
-    invalidate(folder, *STALE)
-    save_weights(net, folder / WEIGHTS)
-    write_json(folder / CONFIG, config)
-    write_json(folder / RESULTS, results)
-    return results
+    with unfinished(folder, plan.identity(), fresh=fresh, every=checkpoint_every) as work:
+        draft = work.folder / RESULTS
+        if not work.placing:
+            train_into(folder, plan, work.journal, on_epoch, results=draft)
+            world.by_first(work.mark_done)
+        # Its results come last: they say that the rest is whole.
+        world.by_first(lambda: draft.replace(folder / RESULTS) if draft.exists() else None)
+    return read_json(folder / RESULTS)
 
 
-def _results(
-    record: SearchRecord, task: Task, recipe: Recipe, init: Init, done: TrainResult
-) -> dict[str, Any]:
+def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
+    record, task = plan.record, plan.task
     options = {k: v for k, v in record.options.items() if k != "recipe"}
     return {
         "schema_version": _RESULTS_VERSION,
@@ -128,7 +252,7 @@ def _results(
             **options,
             "alpha": record.history,
         },
-        "recipe": {**recipe.to_json(), "init": init},
+        "recipe": {**plan.recipe.to_json(), "init": plan.options.init},
         "seed": record.seed,
         "published": [dict(row) for row in task.published],
     }
