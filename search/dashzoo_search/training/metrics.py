@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dashzoo_search.tasks.task import Split
+from dashzoo_search.training import world
 
 __all__ = ["Score", "evaluate", "predict"]
 
@@ -41,8 +42,13 @@ def predict(network: nn.Module, X: Tensor, *, batch_size: int = 256) -> Tensor:
 
 
 def evaluate(network: nn.Module, split: Split, *, batch_size: int = 256) -> Score:
-    """Score ``network`` on the whole of ``split``."""
-    outputs = predict(network, torch.from_numpy(split.X), batch_size=batch_size).double().cpu()
+    """Score ``network`` on the whole of ``split``; several processes share the work."""
+    X = torch.from_numpy(split.X)
+    if len(X) < world.size():
+        outputs = predict(network, X, batch_size=batch_size)
+    else:
+        outputs = world.join_rows(predict(network, world.share(X), batch_size=batch_size))
+    outputs = outputs.double().cpu()
     y = torch.from_numpy(split.y)
     accuracy = (outputs.argmax(1) == y).double().mean().item()
     return Score(accuracy, F.cross_entropy(outputs, y).item())

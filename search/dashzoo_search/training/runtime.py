@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from dashzoo_search.errors import UnknownDevice
+from dashzoo_search.training import world
 
 HEAVY = 2e9
 
@@ -54,7 +55,8 @@ def limit_threads(threads: int | None = None, *, work: float = math.inf) -> int:
             one was not.
         work: multiply-accumulates of one batch.
     """
-    wanted = threads or (cores_at_hand() if work >= HEAVY else 1)
+    ours = max(1, cores_at_hand() // world.size_here())
+    wanted = threads or (ours if work >= HEAVY else 1)
     count = min(wanted, cores_at_hand())
     torch.set_num_threads(count)
     return count

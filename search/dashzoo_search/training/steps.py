@@ -21,6 +21,7 @@ from dashzoo_search.training import world
 from dashzoo_search.training.faults import faulty_layer
 from dashzoo_search.training.precision import Precision, autocast, scaler
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.shared_norm import shared_statistics
 from dashzoo_search.training.state import give, take
 from dashzoo_search.training.tree import Tree, expect_like
 
@@ -139,7 +140,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         # A bad batch must leave no trace in the running statistics either.
         statistics = [(buffer, buffer.clone()) for buffer in _statistics(self.network)]
-        with world.shared_statistics():
+        with shared_statistics():
             loss = self._loss(x, y)
         total = loss if penalty is None else loss + penalty
         loss = self._set_gradients(loss.detach(), total, len(y))

@@ -2,41 +2,132 @@
 
 Data parallel, as DDP: every process holds the whole network, takes its share of each global
 batch, and all step on the same averaged gradient. The one file that knows torch.distributed:
-elsewhere a world of one and a world of many read alike.
+elsewhere a world of one and a world of many read alike. Several machines need one file system.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from dashzoo_search.errors import DashzooError
 
 __all__ = [
+    "BadLaunch",
     "add_up",
     "by_first",
     "copy_from_first",
+    "each_by_itself",
     "from_first",
     "gather",
     "is_first",
     "join_rows",
+    "joined",
+    "lost_the_others",
     "rank",
     "share",
-    "shared_statistics",
     "size",
+    "size_here",
 ]
 
 T = TypeVar("T")
+
+_LAUNCH = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+_PATIENCE = timedelta(minutes=30)
+
+
+class BadLaunch(DashzooError, RuntimeError):
+    """Several processes were asked for, but not so that they can find each other."""
+
+
+@contextlib.contextmanager
+def joined(backend: Callable[[], str]) -> Iterator[Callable[[], bool]]:
+    """Join the processes torchrun started, if it did, for the time of the block.
+
+    Args:
+        backend: ``"gloo"`` or ``"nccl"``; only asked where there are several.
+
+    Yields:
+        A function that is true in the first process that calls it: the one to tell of a fault.
+
+    Raises:
+        BadLaunch: the environment is incomplete, or the others are not reached.
+    """
+    launch = _launch()
+    if launch["WORLD_SIZE"] == 1:
+        yield lambda: True
+        return
+    kind = backend()
+    if kind == "nccl":
+        if launch["LOCAL_WORLD_SIZE"] > torch.cuda.device_count():
+            raise BadLaunch(
+                f"{launch['LOCAL_WORLD_SIZE']} processes cannot share "
+                f"{torch.cuda.device_count()} GPUs; lower --nproc-per-node"
+            )
+        torch.cuda.set_device(launch["LOCAL_RANK"])
+    try:
+        store, number, count = next(rendezvous("env://", timeout=_PATIENCE))
+        dist.init_process_group(kind, store=store, rank=number, world_size=count, timeout=_PATIENCE)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise BadLaunch(
+            f"The processes of torchrun do not reach each other ({error}); start them again"
+        ) from error
+
+    def is_first_to_tell() -> bool:
+        try:
+            return int(store.add("dashzoo/faults", 1)) == 1
+        except RuntimeError:  # the store went with the process that kept it
+            return True
+
+    try:
+        yield is_first_to_tell
+    finally:
+        dist.destroy_process_group()
+
+
+def _launch() -> dict[str, int]:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return {"WORLD_SIZE": 1}
+    again = "start with 'torchrun --nproc-per-node N -m dashzoo …', or unset WORLD_SIZE"
+    if not os.environ.get("MASTER_ADDR"):
+        raise BadLaunch(f"WORLD_SIZE is set but MASTER_ADDR is not; {again}")
+    launch = {}
+    for name in _LAUNCH:
+        text = os.environ.get(name)
+        if text is None:
+            raise BadLaunch(f"WORLD_SIZE is set but {name} is not; {again}")
+        if not text.isdecimal():
+            raise BadLaunch(f"{name} is {text!r:.40}, no number; {again}")
+        launch[name] = int(text)
+    if launch["RANK"] >= launch["WORLD_SIZE"]:
+        raise BadLaunch(f"RANK is {launch['RANK']} of {launch['WORLD_SIZE']}; {again}")
+    return launch
+
+
+def lost_the_others(error: BaseException) -> bool:
+    """Whether ``error`` says no more than that another process is gone."""
+    told = str(error).lower()
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and ("gloo" in told or "nccl" in told)
+    )
 
 
 def size() -> int:
     """Processes in all."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def size_here() -> int:
+    """Processes on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if size() > 1 else 1
 
 
 def rank() -> int:
@@ -84,6 +175,13 @@ def by_first(work: Callable[[], T]) -> T:
     return cast("T", value)
 
 
+def each_by_itself(work: Callable[[], T]) -> T:
+    """Let every process do ``work``, the first before the others: it may fill a cache."""
+    done: list[T] = []
+    by_first(lambda: done.append(work()))
+    return done[0] if done else work()
+
+
 def gather(value: T) -> list[T]:
     """``value`` of every process, in order of their numbers, in every process."""
     if size() == 1:
@@ -114,8 +212,3 @@ def copy_from_first(tensors: Sequence[Tensor]) -> None:
     if size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
-
-
-def shared_statistics() -> contextlib.AbstractContextManager[object]:
-    """In the block, batch norm in training mode takes its moments over all processes."""
-    return contextlib.nullcontext()

@@ -15,6 +15,7 @@ from dashzoo.cli.options import (
     search_options,
     train_options,
 )
+from dashzoo.cli.together import together
 
 
 @click.command("run")
@@ -37,8 +38,10 @@ def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
     from dashzoo.steps.run import run
     from dashzoo_export.bundle import EXPORT, RESULTS, read_json
 
-    with bars(silent=as_json) as on_epoch:
+    with together(options["device"]) as first, bars(silent=as_json or not first) as on_epoch:
         run(data, out, on_epoch=on_epoch, **given(**options))
+    if not first:
+        return
     results, report = read_json(out / RESULTS), read_json(out / EXPORT)
     if as_json:
         print_json({"bundle": str(out), "results": results, "export": report})

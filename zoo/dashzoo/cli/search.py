@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dashzoo.cli.options import export_json, given, machine_options, resume_options, search_options
+from dashzoo.cli.together import together
 
 
 @click.command("search")
@@ -25,8 +26,10 @@ def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
     from dashzoo.cli.console import bars, print_json
     from dashzoo.steps.search import search
 
-    with bars(silent=as_json) as on_epoch:
+    with together(options["device"]) as first, bars(silent=as_json or not first) as on_epoch:
         spec = search(data, out, on_epoch=on_epoch, **given(**options))
+    if not first:
+        return
     if as_json:
         print_json(spec.to_json())
         return

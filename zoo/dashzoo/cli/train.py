@@ -16,6 +16,7 @@ from dashzoo.cli.options import (
     resume_options,
     train_options,
 )
+from dashzoo.cli.together import together
 
 
 @click.command("train")
@@ -30,8 +31,10 @@ def command(folder: Path, as_json: bool, **options: Any) -> None:
     from dashzoo.cli.console import bars, print_json, print_results
     from dashzoo.steps.train import train
 
-    with bars(silent=as_json) as on_epoch:
+    with together(options["device"]) as first, bars(silent=as_json or not first) as on_epoch:
         results = train(folder, on_epoch=on_epoch, **given(**options))
+    if not first:
+        return
     if as_json:
         print_json(results)
         return

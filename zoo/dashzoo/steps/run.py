@@ -58,8 +58,12 @@ def run(
     """
     require_runtime()  # now, rather than after the training
     target = Path(out)
-    world.by_first(lambda: tidy(target))
-    refuse_overwrite(target, force=force or is_being_placed(target))
+
+    def check() -> None:
+        tidy(target)
+        refuse_overwrite(target, force=force or is_being_placed(target))
+
+    world.by_first(check)
     plan = plan_search(data, target, epochs=search_epochs, **options)
     training = TrainOptions(epochs=epochs, init=init, baseline=baseline, ship=ship)
     identity = {**plan.identity("run"), "training": training.to_json()}

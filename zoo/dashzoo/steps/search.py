@@ -101,7 +101,7 @@ def plan_search(
     require_writable(folder)
     where = resolve_device(device)
     numbers = resolve_precision(precision, where)
-    reference, task = resolve_data(data, seed=seed)
+    reference, task = world.each_by_itself(lambda: resolve_data(data, seed=seed))
     if resize is not None and task.dims == 1:
         raise BadData("--resize is for images; sequences keep their length")
     network = Network(
@@ -212,8 +212,12 @@ def search(
         DashzooError: in one sentence.
     """
     folder = Path(out)
-    world.by_first(lambda: tidy(folder))
-    refuse_overwrite(folder, force=force or is_being_placed(folder))
+
+    def check() -> None:
+        tidy(folder)
+        refuse_overwrite(folder, force=force or is_being_placed(folder))
+
+    world.by_first(check)
     plan = plan_search(data, folder, **options)
     with unfinished(folder, plan.identity("search"), fresh=fresh, every=checkpoint_every) as work:
         spec = search_into(work.folder, plan, work.journal, on_epoch)

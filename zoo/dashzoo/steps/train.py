@@ -103,7 +103,7 @@ def plan_training(
     Raises:
         DashzooError: in one sentence.
     """
-    task = record.task(folder)
+    task = world.each_by_itself(lambda: record.task(folder))
     searched = record.recipe()
     longest = Recipe.for_samples(len(task.train), batch_size=searched.batch_size).epochs
     recipe = replace(
@@ -209,11 +209,16 @@ def train(
         DashzooError: in one sentence.
     """
     folder = Path(folder)
-    world.by_first(lambda: tidy(folder))
     record = SearchRecord.read(folder)
-    finished = (folder / RESULTS).exists() and not force
-    if finished and not is_being_placed(folder):
-        raise BundleExists(f"{folder} already holds a trained network; add --force to replace it")
+
+    def check() -> None:
+        tidy(folder)
+        if (folder / RESULTS).exists() and not force and not is_being_placed(folder):
+            raise BundleExists(
+                f"{folder} already holds a trained network; add --force to replace it"
+            )
+
+    world.by_first(check)
     require_writable(folder)
     plan = plan_training(
         folder, record, TrainOptions(**options), device=resolve_device(device), threads=threads

@@ -40,19 +40,11 @@ class Unfinished:
     Args:
         folder: ``OUT.partial``.
         journal: keeps the checkpoints.
-
-    Attributes:
-        resumed: how often the command was started again.
+        placing: whether the work was done, and only its final name was still missing.
     """
 
-    def __init__(self, folder: Path, journal: Journal) -> None:
-        self.folder, self.journal = folder, journal
-        self.resumed = journal.resumed
-
-    @property
-    def placing(self) -> bool:
-        """Whether the work is done, and only its final name was still missing."""
-        return (self.folder / RESUME / _PLACING).is_file()
+    def __init__(self, folder: Path, journal: Journal, *, placing: bool) -> None:
+        self.folder, self.journal, self.placing = folder, journal, placing
 
     def mark_done(self, **facts: Any) -> None:
         """Note that only the final name is missing."""
@@ -73,7 +65,7 @@ class Unfinished:
             self.folder.rename(target)
             shutil.rmtree(target / RESUME)
             return
-        if not self.placing:
+        if not (self.folder / RESUME / _PLACING).is_file():
             refuse_overwrite(target, force=force)
             self.mark_done(old=sorted(path.name for path in target.iterdir()))
         marked = read_json(self.folder / RESUME / _PLACING)
@@ -105,10 +97,12 @@ def unfinished(
     plain = json.loads(json.dumps(identity))
     fingerprint = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
     with contextlib.ExitStack() as stack:
-        resumed = world.by_first(lambda: _open(folder, plain, fresh, stack))
+        resumed, placing = world.by_first(
+            lambda: (_open(folder, plain, fresh, stack), is_being_placed(target))
+        )
         journal = Journal(folder / RESUME, fingerprint=fingerprint, every=every, resumed=resumed)
         try:
-            yield Unfinished(folder, journal)
+            yield Unfinished(folder, journal, placing=placing)
         except BaseException as error:
             if not world.is_first():
                 raise
