@@ -21,7 +21,7 @@ from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.batchnorm import reestimate
-from dashzoo_search.training.loop import FitResult, fit
+from dashzoo_search.training.loop import FitResult, fit, memory_guard
 from dashzoo_search.training.metrics import evaluate
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -59,7 +59,8 @@ def run_search(
         TrainingFailed: the search diverged or ran out of memory.
     """
     generator = seed_everything(seed)
-    supernet = build_supernet(build_network(network, task), space, task.size).to(device)
+    with memory_guard():
+        supernet = build_supernet(build_network(network, task), space, task.size).to(device)
     result = search_kernels(
         supernet, task.train, options, seed=seed, generator=generator, on_epoch=on_epoch
     )

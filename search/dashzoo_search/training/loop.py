@@ -120,6 +120,9 @@ def fit(
     )
 
 
+_NO_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
+
+
 class _Best:
     """The best epoch so far, as one part of the state."""
 
@@ -160,9 +163,10 @@ def memory_guard() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        # torch raises OutOfMemoryError on devices but a plain RuntimeError on the CPU.
+        # torch raises OutOfMemoryError on devices, but a plain RuntimeError on the CPU and where a
+        # library under it had no memory left.
         told = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not told and "can't allocate memory" not in str(error):
+        if not told and not any(words in str(error) for words in _NO_MEMORY):
             raise
         raise TrainingFailed(
             "Out of memory; lower --batch-size, or narrow --kernels and --dilations"

@@ -116,7 +116,7 @@ def expect_like(found: Any, wanted: Any, where: str) -> None:
         for key, inner in wanted.items():
             expect_like(found[key], inner, f"{where}/{key}")
     elif isinstance(wanted, list | tuple):
-        if not isinstance(found, list) or len(found) != len(wanted):
+        if not isinstance(found, list | tuple) or len(found) != len(wanted):
             raise BadBundle(f"{where} is no list of {len(wanted)}", field=where)
         for index, inner in enumerate(wanted):
             expect_like(found[index], inner, f"{where}/{index}")
