@@ -1,184 +1,216 @@
 """Time one aggregated convolution, forward and backward, along every path.
 
-    python benchmarks/aggconv.py [--quick] [--json FILE]
+    python benchmarks/aggconv.py [--quick] [--json FILE] [--device cuda]
 
-Curves: the sum of one convolution per choice (``mixed_results``), the aggregated kernel run
-``direct``ly or in the frequency domain (``fourier``), the cheaper of the two as guessed
-(``auto``), and ``kron``, a stand-in for the layer DASH released, written from its description:
-every choice's weight dilated by a Kronecker product and zero-padded to the widest, summed with
-α, then one FFT of length n + 2p.
+Choices at c are K = {3, 5, …, 2c+1} × D = {1, 3, …, 2^c − 1}, the same operator on every curve:
+each strategy of `AggConv`, ``auto`` with separate and with shared weights, and ``released``, a
+stand-in for the layer that DASH released (`released.py`). Full and depthwise, 1-D and 2-D.
 
-What is measured: minimum over interleaved repeats of `time.process_time`, forward and backward
-with input gradient, one thread. A case that takes long is repeated less. Values are compared
-first, so every curve computes the same.
+What is measured: minimum over interleaved repeats, forward and backward with input gradient; on
+CPU one thread and process-CPU time, on CUDA events. A case that takes long is repeated less.
+Values are compared first, so every curve computes the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import sys
-import time
+import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import torch
+from record import save, write
+from released import kronecker
 from torch import Tensor
 
 from dashzoo_search.ops import AggConv
-from dashzoo_search.ops.cost import cheaper, direct_seconds
-from dashzoo_search.spec import Choice, SearchSpace
+from dashzoo_search.ops.cost import cheapest, seconds, work
+from dashzoo_search.ops.costs import costs_for
+from dashzoo_search.ops.stopwatch import fastest
+from dashzoo_search.spec import SearchSpace
 
-CURVES = ("mixed_results", "direct", "fourier", "auto", "kron")
-LONGEST = 20.0  # seconds; a direct convolution estimated above is left out
+STRATEGIES = ("mixed_results", "per_dilation", "mixed_weights", "fourier", "auto")
+CURVES = (*STRATEGIES, "shared", "released")
+RELEASED = ("mixed_results", "mixed_weights", "released")
+LONGEST = 3.0  # seconds; what is estimated above is left out
+SETTINGS = [
+    # name, batch, channels, size, depthwise, largest c
+    ("n=1000, 4, 16→16", 4, 16, (1000,), False, 7),
+    ("n=1000, 32, 64→64", 32, 64, (1000,), False, 7),
+    ("n=1000, 4, 16 depthwise", 4, 16, (1000,), True, 7),
+    ("n=1000, 32, 64 depthwise", 32, 64, (1000,), True, 7),
+    ("64×64, 4, 16→16", 4, 16, (64, 64), False, 4),
+    ("64×64, 4, 16 depthwise", 4, 16, (64, 64), True, 4),
+]
 
 
 def main() -> None:
-    """Run all cases, print a table, write JSON if asked."""
+    """Run all cases, print a table, write JSON and a plot if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small cases only, fewer repeats")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--skip", nargs="*", default=[], choices=CURVES, help="leave out a curve")
-    parser.add_argument("--json", type=Path, help="write results to this file")
+    parser.add_argument("--quick", action="store_true", help="c = 1, 3 and 7 of the first setting")
+    parser.add_argument("--only", default="", help="settings whose name contains this")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path, help="write results here, and a plot beside")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    curves = [curve for curve in CURVES if curve not in options.skip]
-    print(f"{'case':30}", *(f"{curve:>14}" for curve in curves), f"{'auto takes':>11}", sep="")
+    device = torch.device(options.device)
+    print(f"{'case':32}", *(f"{curve:>16}" for curve in CURVES), "  auto takes", sep="")
     rows = []
-    for name, batch, channels, size, space in cases(quick=options.quick):
+    for name, batch, channels, size, depthwise, most in SETTINGS[: 1 if options.quick else None]:
         if options.only not in name:
             continue
-        offsets = layer(channels, space, "auto").geometry.offsets
-        kept = tuple(o for o in offsets if all(abs(a) < n for a, n in zip(o, size, strict=True)))
-        shape = (kept, batch, (channels, channels), size, (1,) * len(size), 1)
-        path = cheaper(*shape)
-        feasible = [c for c in curves if c != "direct" or direct_seconds(*shape) < LONGEST]
-        times = measure(batch, channels, size, space, feasible, budget=2 if options.quick else 6)
-        row = {"case": name, "batch": batch, "channels": channels, "size": size, "path": path}
-        rows.append({**row, "ms": times})
-        best = min(times[curve] for curve in ("direct", "fourier") if curve in times)
-        cells = [
-            f"{times[curve]:8.2f} {times[curve] / best:4.1f}×" if curve in times else "–"
-            for curve in curves
-        ]
-        print(f"{name:30}", *(f"{cell:>14}" for cell in cells), f"{path:>11}", sep="", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
+        for c in (1, 3, 7) if options.quick else range(1, most + 1):
+            for precision in precisions(device):
+                row = case(c, batch, channels, size, depthwise, device, precision)
+                rows.append({"setting": name, **row})
+                tell(rows[-1])
+    write(options.json, device, bars=bars(rows), rows=rows)
+    save(draw(rows), options.json)
+    for bar in bars(rows):
+        print(bar)
 
 
-def cases(*, quick: bool) -> list[tuple[str, int, int, tuple[int, ...], list[Choice]]]:
-    """Name, batch, channels in and out, size, choices."""
-    found: list[tuple[str, int, int, tuple[int, ...], list[Choice]]] = []
-    for batch, channels in [(4, 16)] if quick else [(4, 16), (32, 64)]:
-        for c in range(1, 8):
-            space = SearchSpace(
-                kernels=tuple(range(3, 2 * c + 2, 2)),
-                dilations=tuple(2**j - 1 for j in range(1, c + 1)),
-            )
-            name = f"n=1000 b={batch} {channels}ch c={c}"
-            found.append((name, batch, channels, (1000,), list(space.choices(dims=1))))
-    for n in (150, 427):
-        plane = [choice.on_plane() for choice in SearchSpace.default(1).choices(dims=1)]
-        found.append((f"supernet 1×{n} b=32 32ch", 32, 32, (1, n), plane))
-    image = list(SearchSpace.default(2).choices(dims=2))
-    for batch, channels, side in [(16, 16, 32), (16, 32, 16), (16, 64, 8)]:
-        name = f"supernet {side}×{side} b={batch} {channels}ch"
-        found.append((name, batch, channels, (side, side), image))
-    return found
+def space(c: int) -> SearchSpace:
+    """The choices at c."""
+    return SearchSpace(
+        kernels=tuple(range(3, 2 * c + 2, 2)), dilations=tuple(2**j - 1 for j in range(1, c + 1))
+    )
 
 
-def layer(channels: int, choices: list[Choice], strategy: str) -> AggConv:
-    """The layer under test, drawn alike for every strategy."""
-    torch.manual_seed(0)
-    made = AggConv(channels, channels, choices, strategy=strategy)
-    torch.nn.init.normal_(made.alpha)
-    return made
+def precisions(device: torch.device) -> tuple[str, ...]:
+    """Ways to compute: all three where there is a GPU to tell them apart."""
+    return ("fp32", "tf32", "bf16") if device.type == "cuda" else ("fp32",)
 
 
-def measure(
+def case(
+    c: int,
     batch: int,
     channels: int,
     size: tuple[int, ...],
-    choices: list[Choice],
-    curves: list[str],
-    *,
-    budget: float,
-) -> dict[str, float]:
-    """Milliseconds per curve: the minimum over repeats that take turns."""
+    depthwise: bool,
+    device: torch.device,
+    precision: str,
+) -> dict[str, Any]:
+    """Milliseconds of every curve."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    groups = channels if depthwise else 1
+
+    def layer(strategy: str, weights: str = "separate") -> AggConv:
+        torch.manual_seed(0)
+        made = AggConv(
+            channels,
+            channels,
+            space(c).choices(dims=len(size)),
+            groups=groups,
+            strategy=strategy,
+            weights=weights,
+            device=device,
+        )
+        torch.nn.init.normal_(made.alpha)
+        return made
+
+    x = torch.randn(batch, channels, *size, device=device, requires_grad=True)
+    slope = torch.randn(batch, channels, *size, device=device)
     runs: dict[str, Callable[[Tensor], Tensor]] = {}
-    for curve in curves:
-        made = layer(channels, choices, "direct" if curve == "kron" else curve)
-        runs[curve] = (lambda x, m=made: kron(m, x)) if curve == "kron" else made
-    x = torch.randn(batch, channels, *size, requires_grad=True)
-    slope = torch.randn(batch, channels, *size)
-    expected = runs[curves[0]](x).detach()
-    spent: dict[str, float] = {}
-    for curve, run in runs.items():
-        got = run(x).detach()
-        assert (got - expected).abs().max() <= 1e-5 * expected.abs().max(), curve
-        spent[curve] = once(run, x, slope)
-    best = dict(spent)
-    for turn in range(200):
-        for curve, run in runs.items():
-            if turn < 3 or spent[curve] < budget / len(runs):
-                if turn and spent[curve] > 4 * budget:
-                    continue
-                seconds = once(run, x, slope)
-                spent[curve] += seconds
-                best[curve] = min(best[curve], seconds)
-    return {curve: 1000 * seconds for curve, seconds in best.items()}
+    for strategy in STRATEGIES:
+        made = layer(strategy)
+        if strategy in ("auto", "fourier") or estimate(made, x, strategy) < LONGEST:
+            runs[strategy] = made
+    runs["shared"] = layer("auto", "shared")
+    made = layer("auto")
+    if math.prod(e for e in made.choices[-1].extent) * channels**2 / groups < 2e7:
+        runs["released"] = lambda x: kronecker(made, x)
+    with torch.no_grad():
+        expected = runs["fourier"](x)
+        for curve in set(runs) - {"shared"} if precision == "fp32" else ():
+            gap = (runs[curve](x) - expected).abs().max() / expected.abs().max()
+            assert gap <= 1e-5, (curve, float(gap))
+    half = torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else None
 
+    def once(run: Callable[[Tensor], Tensor]) -> None:
+        x.grad = None
+        with half or nullcontext():
+            y = run(x)
+        y.backward(slope.to(y.dtype))
 
-def once(run: Callable[[Tensor], Tensor], x: Tensor, slope: Tensor) -> float:
-    """CPU seconds of one forward and backward."""
-    x.grad = None
-    start = time.process_time()
-    y = run(x)
-    y.backward(slope)
-    return time.process_time() - start
-
-
-def kron(made: AggConv, x: Tensor) -> Tensor:
-    """The released layer, from its description."""
-    widest = [max(choice.extent[a] for choice in made.choices) for a in range(made.dims)]
-    total: Tensor | None = None
-    for index, (alpha, choice) in enumerate(zip(made.coefficients(), made.choices, strict=True)):
-        pattern = torch.zeros(choice.dilation)
-        pattern[(0,) * made.dims] = 1
-        dilated = torch.kron(made.choice_weight(index).contiguous(), pattern)
-        dilated = dilated[(..., *(slice(0, extent) for extent in choice.extent))]
-        pads = [(w - e) // 2 for w, e in zip(widest, choice.extent, strict=True)]
-        full = torch.nn.functional.pad(dilated, [p for pad in reversed(pads) for p in (pad, pad)])
-        total = alpha * full if total is None else total + alpha * full
-    assert total is not None
-    half = [w // 2 for w in widest]
-    padded = torch.nn.functional.pad(x, [p for pad in reversed(half) for p in (pad, pad)])
-    length = padded.shape[2:]
-    axes = list(range(-made.dims, 0))
-    signal = torch.fft.rfftn(padded, dim=axes)
-    kernel = torch.fft.rfftn(total, s=length, dim=axes).conj()
-    mixed = torch.einsum("bi...,oi...->bo...", signal, kernel)
-    y = torch.fft.irfftn(mixed, s=length, dim=axes)
-    y = y[(..., *(slice(0, n) for n in x.shape[2:]))]
-    return y if made.bias is None else y + made.bias.view(-1, *(1,) * made.dims)
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were taken on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
+    timed = fastest({k: lambda r=r: once(r) for k, r in runs.items()}, device, budget=0.7, most=400)
+    path = cheapest(x, channels, made.geometry, None, made.setting)
     return {
-        "cpu": model or platform.processor(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": sys.version.split()[0],
-        "system": platform.platform(),
-        "seed": 0,
+        "c": c,
+        "precision": precision,
+        "auto_takes": path,
+        "ms": {curve: round(1000 * t, 4) for curve, t in timed.items()},
     }
+
+
+def estimate(made: AggConv, x: Tensor, strategy: str) -> float:
+    """Seconds by the cost model; one convolution a choice is a sum of its own."""
+    costs, shape = costs_for(x.device.type), tuple(x.shape)
+    picks = range(len(made.choices)) if strategy == "mixed_results" else [None]
+    path = "mixed_weights" if strategy == "mixed_results" else strategy
+    found = [
+        seconds(work(path, made.geometry, pick, shape, made.out_channels, made.setting), costs)
+        for pick in picks
+    ]
+    return 0.0 if math.isinf(sum(found)) else sum(found)
+
+
+def tell(row: dict[str, Any]) -> None:
+    """One line of the table."""
+    best = min(row["ms"][k] for k in STRATEGIES if k in row["ms"])
+    cells = [
+        f"{row['ms'][k]:9.2f} {row['ms'][k] / best:5.2f}×" if k in row["ms"] else "–"
+        for k in CURVES
+    ]
+    name = f"{row['setting']} c={row['c']} {row['precision']}"
+    print(f"{name:32}", *(f"{c:>16}" for c in cells), f"  {row['auto_takes']}", sep="", flush=True)
+
+
+def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The ratios that the project promises, as measured in this run."""
+    found = []
+    for row in rows:
+        ms = row["ms"]
+        rivals = [ms[k] for k in {*STRATEGIES, "released"} - {"auto"} if k in ms]
+        bar = {"setting": row["setting"], "c": row["c"], "precision": row["precision"]}
+        bar["auto_over_fastest"] = round(ms["auto"] / min(rivals), 3)
+        offered = [ms[k] for k in RELEASED if k in ms]
+        bar["auto_over_best_released"] = round(ms["auto"] / min(offered), 3) if offered else None
+        if "released" in ms:
+            bar["released_over_auto"] = round(ms["released"] / ms["auto"], 2)
+            bar["released_over_shared"] = round(ms["released"] / ms["shared"], 2)
+        found.append(bar)
+    return found
+
+
+def draw(rows: list[dict[str, Any]]) -> Any:
+    """Time over c, a panel a setting."""
+    names = list(dict.fromkeys(row["setting"] for row in rows))
+    across = min(3, len(names))
+    down = -(-len(names) // across)
+    figure, axes = plt.subplots(
+        down, across, figsize=(4.2 * across, 3.3 * down), squeeze=False, layout="constrained"
+    )
+    for panel, name in zip(axes.flat, names, strict=False):
+        mine = [r for r in rows if r["setting"] == name and r["precision"] == "fp32"]
+        for curve in CURVES:
+            points = [(r["c"], r["ms"][curve]) for r in mine if curve in r["ms"]]
+            if points:
+                strong = curve in ("auto", "released")
+                panel.plot(
+                    *zip(*points, strict=True),
+                    marker="o",
+                    markersize=3,
+                    linewidth=2.2 if strong else 1.0,
+                    label=curve,
+                )
+        panel.set(title=name, xlabel="c", ylabel="ms, forward + backward", yscale="log")
+        panel.grid(alpha=0.3)
+    axes.flat[0].legend(fontsize=7)
+    return figure
 
 
 if __name__ == "__main__":

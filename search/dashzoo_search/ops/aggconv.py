@@ -275,8 +275,7 @@ class AggConv(nn.Module):
     def _compute(self, x: Tensor) -> Tensor:
         picked, path = self.selected, self.strategy
         if path == "auto":
-            channels = (self.in_channels, self.out_channels)
-            path = cheapest(x, channels, self.geometry, picked, self.setting)
+            path = cheapest(x, self.out_channels, self.geometry, picked, self.setting)
         if picked is None:
             coefficients = self.coefficients()
             return convolve_all(

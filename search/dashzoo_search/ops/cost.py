@@ -1,114 +1,172 @@
-"""Which path is cheaper for a layer and a shape: the signal domain or the frequency domain.
+"""What each way to compute a convolution costs, and which is cheapest for a layer and a shape.
 
-Both costs are counts of operations times constants in seconds, fitted on one AVX-512 core to
-forward and backward with input gradient (`benchmarks/aggconv.py`). Only their ratio matters,
-and near the crossing a wrong pick costs little.
+A cost is a sum of counts (`work`) times constants in seconds (`costs`), forward and backward with
+input gradient. Only ratios matter, and near a crossing a wrong pick costs little.
 
-Legend: b batch, c channels in, o channels out, i = c / groups, T taps, D dense taps, N transform
-length, F frequencies.
+| count | of | path |
+|---|---|---|
+| start | 1 a convolution | direct |
+| value | numbers read and written | direct |
+| mac, mac_wide | multiply-accumulates, kernels up to and above 13 long | direct |
+| channel_mac, channel_mac_dilated | the same where each channel has its own kernel | direct |
+| channel_mac_small | the same for 3×3, which torch has a kernel of its own for | direct |
+| layout | numbers of the dense kernel | direct |
+| add | numbers of outputs added to others | direct |
+| fourier_start, channel_start | 1 | Fourier; depthwise Fourier |
+| fourier_fft, channel_fft | N·log₂N over all signals, one axis | Fourier; depthwise Fourier |
+| fourier_planes, channel_planes | the same, more axes | Fourier; depthwise Fourier |
+| fourier_value | complex numbers of signals' spectra | Fourier |
+| fourier_mac | frequencies · batch · channel pairs | Fourier |
+| spectrum_mac | frequencies · rows of taps · channel pairs | Fourier, by matmul |
+| spectrum_fft | N·log₂N over all channel pairs | Fourier, by scatter |
+| spectrum_value | frequencies · channel pairs | Fourier |
+
+Legend: b batch, c channels in, o channels out, N transform length, F frequencies, R rows of taps.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
 
+from torch import Tensor
+
+from dashzoo_search.ops.boundary import confine
+from dashzoo_search.ops.costs import Costs, costs_for
 from dashzoo_search.ops.direct import lattice
+from dashzoo_search.ops.geometry import Geometry
+from dashzoo_search.ops.paths import Setting, offsets_by_dilation
+from dashzoo_search.ops.shared import sharing
 from dashzoo_search.ops.spectrum import make_plan
-from dashzoo_search.ops.taps import Offsets, moving, phases
+from dashzoo_search.ops.taps import Offsets, moving, phases, support
 
-__all__ = ["cheaper", "direct_seconds", "fourier_seconds"]
+__all__ = ["cheapest", "seconds", "work"]
 
-# Seconds, forward and backward, one thread.
-DIRECT_START = 8.6e-4
-DIRECT_VALUE = 1.7e-9  # per number read or written
-DIRECT_MAC = 6.1e-11  # per tap, channel pair and output point
-DEPTHWISE_MAC = 4.6e-10  # the same where each channel has its own kernel
-FOURIER_START = 8.0e-4
-FOURIER_VALUE = 1.57e-8  # per frequency and channel of signal: FFT and transposition
-FOURIER_MORE_AXES = 6.7e-9  # on top of it where more than one axis is transformed
-FOURIER_MAC = 2.5e-10  # per frequency, batch and channel pair
-SPECTRUM_TAP = 8.9e-11  # per frequency, tap and channel pair, by matmul
-SPECTRUM_SCATTER = 1.2e-8  # per frequency and channel pair, by FFT
-SPECTRUM_VALUE = 6.7e-9  # per frequency and channel pair, either way
+Work = Mapping[str, float]
+
+LANES = 16  # channels out that a CPU convolution works on at a time, whether there or not
+WIDE = 13  # above, oneDNN has slower kernels
+
+
+def cheapest(x: Tensor, outs: int, geometry: Geometry, picked: int | None, setting: Setting) -> str:
+    """The path to take for a layer on ``x``.
+
+    Args:
+        x: ``[b, c, *size]``.
+        outs: o.
+        geometry: of the layer's choices.
+        picked: the one choice that counts, or None for all.
+        setting: stride, groups and padding.
+    """
+    costs = costs_for(x.device.type)
+    return _cheapest(geometry, picked, tuple(x.shape), outs, setting, costs)
 
 
 @lru_cache(maxsize=4096)
-def cheaper(
-    offsets: Offsets,
-    batch: int,
-    channels: tuple[int, int],
-    size: tuple[int, ...],
-    stride: tuple[int, ...],
-    groups: int,
-) -> Literal["direct", "fourier"]:
-    """The cheaper path for taps at ``offsets`` on a signal of ``size``."""
-    arguments = (offsets, batch, channels, size, stride, groups)
-    direct, fourier = direct_seconds(*arguments), fourier_seconds(*arguments)
-    return "direct" if direct <= fourier else "fourier"
+def _cheapest(
+    geometry: Geometry,
+    picked: int | None,
+    shape: tuple[int, ...],
+    outs: int,
+    setting: Setting,
+    costs: Costs,
+) -> str:
+    paths = ("mixed_weights", "per_dilation", "fourier")
+    known = {p: seconds(work(p, geometry, picked, shape, outs, setting), costs) for p in paths}
+    return min(known, key=known.__getitem__)
 
 
-def direct_seconds(
-    offsets: Offsets,
-    batch: int,
-    channels: tuple[int, int],
-    size: Sequence[int],
-    stride: Sequence[int],
-    groups: int,
-) -> float:
-    """Estimate for the dense convolution that holds the offsets."""
-    ins, outs = channels
-    points = batch * math.prod(-(-n // s) for n, s in zip(size, stride, strict=True))
-    values = batch * math.prod(size) * ins + points * outs
-    products = points * math.prod(lattice(offsets).kernel) * outs * (ins // groups)
-    rate = DEPTHWISE_MAC if groups == ins > 1 else DIRECT_MAC
-    return DIRECT_START + values * DIRECT_VALUE + products * rate
+def seconds(counts: Work, costs: Costs) -> float:
+    """Counts times constants."""
+    return math.fsum(count * getattr(costs, name) for name, count in counts.items())
 
 
-def fourier_seconds(
-    offsets: Offsets,
-    batch: int,
-    channels: tuple[int, int],
-    size: Sequence[int],
-    stride: Sequence[int],
-    groups: int,
-) -> float:
-    """Estimate for the frequency domain."""
-    ins, outs = channels
+def work(
+    path: str,
+    geometry: Geometry,
+    picked: int | None,
+    shape: tuple[int, ...],
+    outs: int,
+    setting: Setting,
+) -> Work:
+    """Count what ``path`` does for input ``shape [b, c, *size]``.
+
+    A path that makes no sense (one tap in frequency, one dilation on its own) is infinitely dear.
+    """
+    size = shape[2:]
+    if picked is None:
+        parts = offsets_by_dilation(geometry) if path == "per_dilation" else [geometry.offsets]
+    else:
+        parts = [support(geometry.choices[picked], causal=geometry.causal)]
+    out = setting.out(size)
+    parts = [confine(part, size, setting.stride, out, setting.padding)[2] for part in parts]
+    if path == "fourier":
+        wrap = setting.padding == "circular"
+        shared = sharing(geometry, size, wrap=wrap) if picked is None else None
+        rows = geometry.rows if shared and max(setting.stride) == 1 else None
+        return _fourier(parts[0], rows, shape, outs, setting)
+    if path == "per_dilation" and len(parts) < 2:
+        return {"start": math.inf}
+    total: dict[str, float] = {"add": (len(parts) - 1) * shape[0] * outs * math.prod(out)}
+    for part in parts:
+        for name, count in _direct(part, shape, outs, setting).items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _direct(offsets: Offsets, shape: tuple[int, ...], outs: int, setting: Setting) -> Work:
+    batch, ins, *size = shape
+    points = batch * math.prod(setting.out(tuple(size)))
+    grid = lattice(offsets)
+    pairs = outs * (ins // setting.groups)
+    macs = points * math.prod(grid.kernel) * (ins // setting.groups)
+    if setting.groups == ins > 1:
+        macs *= outs
+        small = grid.kernel == (3, 3) and max(grid.dilation) == 1
+        name = "channel_mac_dilated" if max(grid.dilation) > 1 else "channel_mac"
+        name = "channel_mac_small" if small else name
+    else:
+        macs *= LANES * math.ceil(outs / setting.groups / LANES) * setting.groups
+        name = "mac_wide" if max(grid.kernel) > WIDE else "mac"
+    return {
+        "start": 1,
+        "value": batch * math.prod(size) * ins + points * outs,
+        name: macs,
+        "layout": math.prod(grid.kernel) * pairs,
+    }
+
+
+def _fourier(
+    offsets: Offsets, rows: int | None, shape: tuple[int, ...], outs: int, setting: Setting
+) -> Work:
+    batch, ins, *size = shape
     axes, along = moving(offsets)
     if not axes:
-        return math.inf
-    steps = tuple(stride[a] for a in axes)
-    short = [-(-n // s) for n, s in zip(size, stride, strict=True)]
+        return {"fourier_start": math.inf}
+    steps = tuple(setting.stride[a] for a in axes)
+    short = setting.out(tuple(size))
     length = tuple(short[a] for a in axes)
     coarse, _ = phases(along, steps)
-    plan = make_plan(coarse, length, (0,) * len(length), length)
-    still = batch * math.prod(short) // math.prod(length)
+    plan = make_plan(coarse, length, (0,) * len(axes), length)
+    lines = batch * math.prod(short) // math.prod(length)
     count = math.prod(steps)
-    pairs = outs * (ins // groups) * count
-    spectrum = len(plan.offsets) * SPECTRUM_TAP if plan.by_matmul else SPECTRUM_SCATTER
-    value = FOURIER_VALUE + (FOURIER_MORE_AXES if len(axes) > 1 else 0)
-    return FOURIER_START + plan.frequencies * (
-        still * (ins * count + outs) * value
-        + still * pairs * FOURIER_MAC
-        + pairs * (spectrum + SPECTRUM_VALUE)
-    )
-
-
-def cheapest(
-    x: Any, channels: tuple[int, int], geometry: Any, picked: int | None, setting: Any
-) -> str:
-    from dashzoo_search.ops.boundary import confine
-    from dashzoo_search.ops.taps import support
-
-    offsets = (
-        geometry.offsets
-        if picked is None
-        else support(geometry.choices[picked], causal=geometry.causal)
-    )
-    size = tuple(x.shape[2:])
-    offsets = confine(offsets, size, setting.stride, setting.out(size), setting.padding)[2]
-    path = cheaper(offsets, len(x), channels, size, setting.stride, setting.groups)
-    return "mixed_weights" if path == "direct" else path
+    pairs = outs * (ins // setting.groups) * count
+    signals = lines * (ins * count + outs)
+    transform = plan.samples * math.log2(plan.samples)
+    if setting.groups == ins == outs > 1 and count == 1:
+        axis = "channel_fft" if len(axes) == 1 else "channel_planes"
+        return {"channel_start": 1, axis: signals * transform}
+    total = {
+        "fourier_start": 1.0,
+        "fourier_fft" if len(axes) == 1 else "fourier_planes": signals * transform,
+        "fourier_value": signals * plan.frequencies,
+        "fourier_mac": plan.frequencies * lines * pairs,
+        "spectrum_value": plan.frequencies * pairs,
+    }
+    if rows is not None or plan.by_matmul:
+        count = len(plan.offsets) if rows is None else rows
+        total["spectrum_mac"] = plan.frequencies * count * pairs
+    else:
+        total["spectrum_fft"] = pairs * transform
+    return total

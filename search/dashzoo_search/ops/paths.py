@@ -14,6 +14,7 @@ Legend: b batch, c channels in, o channels out, R rows of weight, T distinct off
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,7 +29,9 @@ from dashzoo_search.ops.shared import response, sharing
 from dashzoo_search.ops.spectrum import Plan
 from dashzoo_search.ops.taps import Offsets, index_tensor, support
 
-__all__ = ["PATHS", "Setting", "aggregate", "convolve", "convolve_all"]
+__all__ = ["PATHS", "Setting", "aggregate", "convolve", "convolve_all", "offsets_by_dilation"]
+
+WORTH_GATHERING = 5_000_000  # multiply-adds spared, below which gathering costs more than it spares
 
 PATHS = ("mixed_weights", "per_dilation", "fourier", "mixed_results")
 
@@ -116,6 +119,11 @@ def aggregate(weight: Tensor, coefficients: Tensor, geometry: Geometry) -> Tenso
     return accumulate(weight, coefficients, (offset, choice, row), count, shared=geometry.shared)
 
 
+def offsets_by_dilation(geometry: Geometry) -> list[Offsets]:
+    """The offsets that the choices of each dilation touch."""
+    return [part[0] for part in _by_dilation(geometry)]
+
+
 def _mixed_results(
     x: Tensor,
     weight: Tensor,
@@ -188,6 +196,9 @@ def _from_master(
         return None
     shared = sharing(geometry, size, wrap=wrap)
     if shared is None:
+        return None
+    spared = weight[0].numel() * (len(shared.offsets) - len(weight)) * math.prod(size)
+    if spared < WORTH_GATHERING:
         return None
     dtype = torch.promote_types(weight.dtype, torch.float32)
 

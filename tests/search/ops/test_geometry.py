@@ -1,11 +1,10 @@
-"""Geometry of taps, the dense lattice around them, and the choice of a path."""
+"""Geometry of taps, and the dense lattice around them."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashzoo_search.ops.cost import cheaper
 from dashzoo_search.ops.direct import lattice
 from dashzoo_search.ops.geometry import Geometry
 from dashzoo_search.ops.taps import support
@@ -44,11 +43,3 @@ def test_a_lone_choice_is_its_own_lattice() -> None:
     choice = Choice((1, 7), (1, 3))
     grid = lattice(support(choice))
     assert (grid.kernel, grid.dilation, grid.dense) == ((1, 7), (1, 3), True)
-
-
-def test_small_kernels_run_directly_and_wide_sparse_ones_in_frequency() -> None:
-    shape = (32, (64, 64), (1, 1000), (1, 1), 1)
-    near = Geometry.of([Choice((1, 3), (1, 1))]).offsets
-    far = Geometry.of([Choice((1, k), (1, d)) for k in (3, 15) for d in (1, 31)]).offsets
-    assert cheaper(near, *shape) == "direct"
-    assert cheaper(far, *shape) == "fourier"

@@ -9,14 +9,20 @@ import torch
 import torch.nn.functional as F
 
 from dashzoo_search.choice import Kernel
-from dashzoo_search.ops import AggConv
+from dashzoo_search.ops import AggConv, paths
 from dashzoo_search.ops.aggconv import STRATEGIES
 from dashzoo_search.ops.geometry import Geometry
 from dashzoo_search.ops.shared import response, sharing
 from dashzoo_search.ops.spectrum import make_plan
 from dashzoo_search.spec import Choice, SearchSpace
 
-from .reference import assert_close, layer_of, one_convolution, sum_of_convolutions
+from .reference import (
+    assert_close,
+    assert_same,
+    layer_of,
+    one_convolution,
+    sum_of_convolutions,
+)
 
 SPACE = SearchSpace(kernels=(3, 5, 9), dilations=(1, 2, 7))
 
@@ -130,3 +136,25 @@ def test_a_wide_space_on_a_short_signal(strategy: str) -> None:
     for n in (1, 2, 30, 64, 200):
         x = torch.randn(2, 2, n, dtype=torch.float64)
         assert_close(layer(x), sum_of_convolutions(layer, x), 1e-10)
+
+
+@pytest.mark.parametrize("worth", [-(10**18), 10**18])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_gathered_in_frequency_or_summed_by_taps(
+    monkeypatch: pytest.MonkeyPatch, worth: int, groups: int
+) -> None:
+    monkeypatch.setattr(paths, "WORTH_GATHERING", worth)
+    called = []
+    monkeypatch.setattr(paths, "response", lambda *given: called.append(1) or response(*given))
+    torch.manual_seed(0)
+    layer = layer_of(
+        SPACE.choices(dims=1),
+        4,
+        4,
+        groups=groups,
+        weights="shared",
+        strategy="fourier",
+        dtype=torch.float64,
+    )
+    assert_same(layer, torch.randn(2, 4, 50, dtype=torch.float64), 1e-10)
+    assert bool(called) is (worth < 0)

@@ -28,6 +28,7 @@ _COMMANDS = {
     "show": "Print what a bundle holds.",
     "predict": "Classify raw samples with a bundle.",
     "publish": "Copy a checked bundle to a folder.",
+    "calibrate": "Measure what convolutions cost on this machine.",
 }
 
 
