@@ -102,3 +102,27 @@ def snapshot():
         }
 
     return take
+
+
+def timeless(value: Any) -> Any:
+    """JSON without what the clock and the number of attempts decide."""
+    if isinstance(value, dict):
+        gone = {"seconds", "cpu_seconds", "resumed"}
+        return {k: timeless(v) for k, v in value.items() if k not in gone}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="session")
+def outcome():
+    """Every file of a folder but card and sums; of JSON what tells no time."""
+
+    def take(folder) -> dict[str, Any]:
+        found = {}
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_file() and name not in ("README.md", "SHA256SUMS"):
+                data = path.read_bytes()
+                found[name] = timeless(json.loads(data)) if name.endswith(".json") else data
+        return found
+
+    return take

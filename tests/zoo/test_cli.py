@@ -145,7 +145,8 @@ class TestUsage:
         assert outcome.json["error"]["type"] == "KeyboardInterrupt"
         told = outcome.err.strip().splitlines()[-1]
         assert told == (
-            f"Error: Interrupted. What was done until then is kept in {tmp_path / 'out'}.partial."
+            f"Error: Interrupted. What was done until then is kept in {tmp_path / 'out'}.partial; "
+            "the same command goes on from there."
         )
 
     def test_full_disk(self, command, bundle, monkeypatch):

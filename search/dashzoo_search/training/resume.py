@@ -44,7 +44,7 @@ __all__ = ["Journal", "Stage", "current_journal"]
 EVERY = 5.0
 LAST = 1.0
 COST = 1 / 60
-DISK = 200e6
+DISK = 60e6
 
 _active: ContextVar[Journal | None] = ContextVar("journal", default=None)
 

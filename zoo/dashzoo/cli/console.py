@@ -82,6 +82,8 @@ def print_results(results: Mapping[str, Any]) -> None:
     ]
     console.print(_table(("layer", "searched", "default", "parameters"), rows))
     console.print(_table(("kernels", "val", "test", "parameters", "MACs", "s"), _scores(results)))
+    if times := results.get("resumed", {}).get("command"):
+        console.print(f"Stopped and resumed: {times}×.", highlight=False)
     if selection := results.get("selection"):
         scores = "; ".join(
             f"{name} {score['accuracy']:.1%}, loss {score['loss']:.2g}"

@@ -107,7 +107,10 @@ def unfinished(
             if not world.is_first():
                 raise
             if _holds_work(folder):
-                error.add_note(f"What was done until then is kept in {folder}.")
+                error.add_note(
+                    f"What was done until then is kept in {folder}; the same command goes on "
+                    "from there."
+                )
             else:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
