@@ -137,3 +137,16 @@ def test_stages_of_one_name_are_told_apart_and_a_finished_one_is_not_redone(tmp_
     finally:
         Stepper.__call__ = original
     assert (again, steps) == (first, [])
+
+
+def test_a_flipped_bit_or_a_torn_end_falls_back_to_the_one_before(tmp_path):
+    kept = Checkpoints(tmp_path)
+    for number in (1, 2):
+        kept.save(number, {"weights": torch.full((1000,), float(number))})
+    old, new = sorted(tmp_path.iterdir())
+    data = bytearray(new.read_bytes())
+    data[-8] ^= 1  # in a weight: the file still parses
+    new.write_bytes(data)
+    assert kept.load()["weights"][0] == 1
+    old.write_bytes(old.read_bytes()[:-1])
+    assert kept.load() is None
