@@ -177,6 +177,8 @@ def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rivals = [ms[k] for k in {*STRATEGIES, "released"} - {"auto"} if k in ms]
         bar = {"setting": row["setting"], "c": row["c"], "precision": row["precision"]}
         bar["auto_over_fastest"] = round(ms["auto"] / min(rivals), 3)
+        # The same without the noise between two runs of one path: auto and the path it took.
+        bar["pick_over_fastest"] = round(ms[row["auto_takes"]] / min(rivals), 3)
         offered = [ms[k] for k in RELEASED if k in ms]
         bar["auto_over_best_released"] = round(ms["auto"] / min(offered), 3) if offered else None
         if "released" in ms:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from dashzoo_search.choice import Kernel
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.boundary import PADDINGS
-from dashzoo_search.ops.cost import cheapest
+from dashzoo_search.ops.cost import LastPick
 from dashzoo_search.ops.geometry import Geometry
 from dashzoo_search.ops.graphs import outside_graphs
 from dashzoo_search.ops.paths import PATHS, Setting, aggregate, convolve, convolve_all
@@ -133,6 +133,7 @@ class AggConv(nn.Module):
         )
         # −1 until `select`; a buffer, so that it travels with the state dict.
         self.register_buffer("picked", torch.tensor(-1, device=device))
+        self._cheapest = LastPick()
         self._seen: tuple[Tensor, int, int | None] | None = None
         self.reset_parameters()
 
@@ -275,7 +276,7 @@ class AggConv(nn.Module):
     def _compute(self, x: Tensor) -> Tensor:
         picked, path = self.selected, self.strategy
         if path == "auto":
-            path = cheapest(x, self.out_channels, self.geometry, picked, self.setting)
+            path = self._cheapest(x, self.out_channels, self.geometry, picked, self.setting)
         if picked is None:
             coefficients = self.coefficients()
             return convolve_all(

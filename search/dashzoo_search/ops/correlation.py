@@ -18,6 +18,7 @@ F frequencies (N/2 + 1 along the last axis), R rows of taps, m = o·i.
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -30,7 +31,7 @@ from dashzoo_search.ops.transforms import irfftn, rfftn, to_back, to_front
 
 __all__ = ["correlate"]
 
-BLOCK = 4_000_000  # bytes of spectra at a time: what a core's caches hold
+BLOCK = 8_000_000  # bytes of spectra at a time: what a core's caches hold
 DEVICE_BLOCK = 256_000_000  # the same elsewhere: what is worth its launch, and no more
 KEPT_SPECTRUM = 16_000_000  # complex numbers
 
@@ -79,12 +80,10 @@ class _Correlation(torch.autograd.Function):
         kernels = _Kernels(rows, mix, plan, groups)
         signal = _analyse(x, plan)
         batch, outs = len(x), rows.shape[1]
-        kept = None
-        if kernels.worth_keeping(batch):
-            kept = signal.new_empty(plan.frequencies, rows[0].numel())
+        kept = kernels.room_to_keep(batch, signal)
         mixed = signal.new_empty(plan.frequencies, batch, outs)
         for part in _blocks(plan, batch * (x.shape[1] + outs) + rows[0].numel(), x.device):
-            kernel = kernels.block(part, None if kept is None else kept[part])
+            kernel = kernels.block(part, kept)
             split = _grouped(signal[part], groups)
             if groups == 1:
                 torch.bmm(split, kernel.transpose(1, 2), out=mixed[part])
@@ -92,7 +91,8 @@ class _Correlation(torch.autograd.Function):
                 mixed[part] = _ungrouped(torch.bmm(split, kernel.transpose(1, 2)), groups)
         ctx.plan, ctx.groups = plan, groups
         ctx.save_for_backward(x, rows, mix, bias, signal, kept)
-        return _synthesise(mixed, plan, plan.start, plan.out, bias)
+        mixed = _turned(mixed, plan, bias)
+        return irfftn(mixed, plan.length, plan.start, plan.out).contiguous()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -116,7 +116,7 @@ def _slopes(
     needs: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Gradients of x, rows, mix and bias."""
-    kernels = _Kernels(rows, mix, plan, groups)
+    kernels = _Kernels(rows, mix, plan, groups, kept)
     slope = _analyse(grad, plan, plan.start).conj_physical_()
     bias = slope[0].real.sum(0) if needs[3] else None
     batch, channels, outs = len(x), x.shape[1], rows.shape[1]
@@ -128,14 +128,16 @@ def _slopes(
             both = torch.bmm(split.transpose(1, 2), _grouped(signal[part], groups))
             kernels.add_gradients(sums, both, part)
         if needs[0]:
-            kernel = kernels.block(part, None) if kept is None else kernels.shaped(kept[part])
+            kernel = kernels.block(part) if kept is None else kernels.shaped(kept[part])
             # What is written over has just been read for the last time.
             mixed = _ungrouped(torch.bmm(split, kernel), groups)
             torch.conj_physical(mixed, out=spectrum[part])
     grad_x = None
     if needs[0]:
         size = tuple(x.shape[2:])
-        grad_x = _synthesise(spectrum, plan, (0,) * len(size), size, None)
+        del slope, split
+        spectrum = _turned(spectrum, plan)
+        grad_x = irfftn(spectrum, plan.length, (0,) * len(size), size).contiguous()
     grad_rows, grad_mix = kernels.gradients(sums)
     return grad_x, grad_rows if needs[1] else None, grad_mix, bias
 
@@ -143,36 +145,45 @@ def _slopes(
 class _Kernels:
     """The spectrum of the rows, a block of frequencies at a time, and its adjoint."""
 
-    def __init__(self, rows: Tensor, mix: Tensor | None, plan: Plan, groups: int) -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        mix: Tensor | None,
+        plan: Plan,
+        groups: int,
+        kept: Tensor | None = None,
+    ) -> None:
         self.rows, self.mix, self.plan, self.groups = rows, mix, plan, groups
         self.tail = (rows.shape[1] // groups, rows.shape[2])
         self.whole: Tensor | None = None
         if mix is None and not plan.by_matmul:
-            self.whole = plan.spectrum(rows.flatten(1))
+            self.whole = plan.spectrum(rows.flatten(1)) if kept is None else kept
         else:
             self.folded = fold_taps(rows.flatten(1))
 
-    def worth_keeping(self, batch: int) -> bool:
-        """Whether the spectrum is kept for the backward: it fits, and is dear to make again."""
-        fits = self.plan.frequencies * self.rows[0].numel() <= KEPT_SPECTRUM
-        return fits and (self.whole is not None or len(self.rows) > batch)
+    def room_to_keep(self, batch: int, like: Tensor) -> Tensor | None:
+        """``[F, m]`` for the backward, where the spectrum fits and is dear to make again."""
+        size = (self.plan.frequencies, self.rows[0].numel())
+        if math.prod(size) > KEPT_SPECTRUM:
+            return None
+        if self.whole is not None:
+            return self.whole
+        return like.new_empty(size) if len(self.rows) > batch else None
 
     def shaped(self, flat: Tensor) -> Tensor:
         """``[f, m]`` → ``[f·g, o / g, i]``."""
         return flat.view(-1, *self.tail)
 
-    def block(self, part: slice, keep: Tensor | None) -> Tensor:
-        """``[f·g, o / g, i]``, written to ``keep [f, m]`` too if there is one."""
+    def block(self, part: slice, keep: Tensor | None = None) -> Tensor:
+        """``[f·g, o / g, i]``, written to its place in ``keep [F, m]`` if there is one."""
         if self.whole is not None:
-            flat = self.whole[part]
-            if keep is not None:
-                keep.copy_(flat)
-            return self.shaped(flat)
+            return self.shaped(self.whole[part])
         if keep is None:
             real = self.wave(part) @ self.folded
             return self.shaped(torch.view_as_complex(real.view(len(real), -1, 2)))
-        torch.mm(self.wave(part), self.folded, out=torch.view_as_real(keep).flatten(1))
-        return self.shaped(keep)
+        place = keep[part]
+        torch.mm(self.wave(part), self.folded, out=torch.view_as_real(place).flatten(1))
+        return self.shaped(place)
 
     def wave(self, part: slice) -> Tensor:
         """``[f, R]``."""
@@ -235,20 +246,16 @@ def _analyse(x: Tensor, plan: Plan, start: tuple[int, ...] | None = None) -> Ten
     return to_front(rfftn(x.flatten(0, 1), plan.length)).view(-1, *x.shape[:2])
 
 
-def _synthesise(
-    mixed: Tensor,
-    plan: Plan,
-    start: tuple[int, ...],
-    out: tuple[int, ...],
-    bias: Tensor | None,
-) -> Tensor:
-    """Undo `_analyse`, keep ``out`` samples, add the bias."""
+def _turned(mixed: Tensor, plan: Plan, bias: Tensor | None = None) -> Tensor:
+    """``[F, B, o]`` → ``[B, o, *frequencies]``, the bias added.
+
+    Callers put the result in the place of what they gave, so that only two of the largest
+    tensors ever exist at a time.
+    """
     if bias is not None:
         # A constant lives at frequency zero alone, where it costs nothing to add.
         mixed[0] += bias * plan.samples
-    lead = (mixed.shape[1], mixed.shape[2])
-    back = to_back(mixed.flatten(1), lead, plan.length)
-    return irfftn(back, plan.length, start, out).contiguous()
+    return to_back(mixed.flatten(1), (mixed.shape[1], mixed.shape[2]), plan.length)
 
 
 def _grouped(z: Tensor, groups: int) -> Tensor:

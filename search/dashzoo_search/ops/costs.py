@@ -38,26 +38,26 @@ class Costs:
         BadCosts: a constant that is no number, negative, or not finite.
     """
 
-    start: float = 0.00019
+    start: float = 0.00022
     value: float = 2e-09
     mac: float = 6.2e-11
     mac_wide: float = 1.3e-10
-    channel_mac: float = 1.08e-09
+    channel_mac: float = 1e-09
     channel_mac_dilated: float = 2e-09
     channel_mac_small: float = 1e-10
-    layout: float = 1e-09
-    add: float = 7.6e-09
-    fourier_start: float = 0.00062
-    channel_start: float = 0.0004
-    fourier_fft: float = 5.5e-10
-    channel_fft: float = 5.2e-10
-    fourier_planes: float = 9.3e-10
-    channel_planes: float = 8.7e-10
+    layout: float = 0.0
+    add: float = 7e-09
+    fourier_start: float = 0.00052
+    channel_start: float = 0.00043
+    fourier_fft: float = 5.6e-10
+    channel_fft: float = 5.3e-10
+    fourier_planes: float = 9.1e-10
+    channel_planes: float = 9.3e-10
     fourier_value: float = 0.0
-    fourier_mac: float = 9.3e-10
-    spectrum_mac: float = 1.04e-10
+    fourier_mac: float = 7.7e-10
+    spectrum_mac: float = 8.5e-11
     spectrum_fft: float = 6e-10
-    spectrum_value: float = 2e-09
+    spectrum_value: float = 5e-09
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -31,7 +31,8 @@ from dashzoo_search.ops.taps import Offsets, index_tensor, support
 
 __all__ = ["PATHS", "Setting", "aggregate", "convolve", "convolve_all", "offsets_by_dilation"]
 
-WORTH_GATHERING = 5_000_000  # multiply-adds spared, below which gathering costs more than it spares
+WORTH_GATHERING = 5_000_000  # multiply-adds spared, below which its calls cost more than it spares
+GATHERED = 16  # multiply-adds that moving one constant takes as long as
 
 PATHS = ("mixed_weights", "per_dilation", "fourier", "mixed_results")
 
@@ -197,8 +198,9 @@ def _from_master(
     shared = sharing(geometry, size, wrap=wrap)
     if shared is None:
         return None
-    spared = weight[0].numel() * (len(shared.offsets) - len(weight)) * math.prod(size)
-    if spared < WORTH_GATHERING:
+    spared = weight[0].numel() * (len(shared.offsets) - len(weight))
+    spent = GATHERED * len(shared.dilations) * len(weight)
+    if (spared - spent) * math.prod(size) < WORTH_GATHERING:
         return None
     dtype = torch.promote_types(weight.dtype, torch.float32)
 

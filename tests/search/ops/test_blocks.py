@@ -13,8 +13,8 @@ from .reference import assert_close, assert_same, layer_of
 
 @pytest.fixture(params=["kept", "remade"])
 def _keeping(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = request.param == "kept"
-    monkeypatch.setattr(correlation._Kernels, "worth_keeping", lambda *_: kept)
+    if request.param == "remade":
+        monkeypatch.setattr(correlation, "KEPT_SPECTRUM", 0)
 
 
 @pytest.mark.usefixtures("_keeping")
