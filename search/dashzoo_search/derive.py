@@ -48,7 +48,7 @@ def derive(supernet: Supernet, rule: Rule = "argmax", samples: Tensor | None = N
     Raises:
         ValueError: no such rule, or no samples for one that needs them.
     """
-    layers = supernet.layers
+    layers = _mixed(supernet)
     if rule == "argmax":
         scores = {name: layer.alpha.tolist() for name, layer in layers.items()}
         picked = {name: max(range(len(s)), key=s.__getitem__) for name, s in scores.items()}
@@ -90,7 +90,7 @@ def explained(supernet: Supernet, samples: Tensor) -> dict[str, list[float]]:
 
     hooks = [
         layer.register_forward_hook(score(name))  # type: ignore[arg-type]
-        for name, layer in supernet.layers.items()
+        for name, layer in _mixed(supernet).items()
     ]
     training = supernet.training
     try:
@@ -101,6 +101,13 @@ def explained(supernet: Supernet, samples: Tensor) -> dict[str, list[float]]:
         for handle in hooks:
             handle.remove()
     return scores
+
+
+def _mixed(supernet: Supernet) -> dict[str, AggConv]:
+    layers = {n: layer for n, layer in supernet.layers.items() if isinstance(layer, AggConv)}
+    if len(layers) < len(supernet.layers):
+        raise ValueError("rules are for mixtures; a search over paths has its spec already")
+    return layers
 
 
 def _restricted_output(layer: AggConv, index: int, x: Tensor) -> Tensor:

@@ -60,7 +60,8 @@ def run_search(
     """
     generator = seed_everything(seed)
     with memory_guard():
-        supernet = build_supernet(build_network(network, task), space, task.size).to(device)
+        net = build_network(network, task)
+        supernet = build_supernet(net, space, task.size, kind=options.method).to(device)
     result = search_kernels(
         supernet, task.train, options, seed=seed, generator=generator, on_epoch=on_epoch
     )

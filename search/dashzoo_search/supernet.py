@@ -1,12 +1,14 @@
-"""The supernet: a network in which every searchable convolution is an aggregate of choices.
+"""The supernet: a network in which every searchable convolution can be any of its choices.
 
-`build_supernet` swaps each of them for an `AggConv` over the choices that fit the plane the layer
-sees. Keys are the layers' qualified names in the backbone, the same as in a `KernelSpec`.
+`build_supernet` swaps each of them for a layer over the choices that fit the plane it sees: an
+`AggConv`, which weighs all of them, or a `PathConv`, which takes one at a time. Keys are the
+layers' qualified names in the backbone, the same as in a `KernelSpec`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,27 +16,29 @@ from torch import Tensor, nn
 from dashzoo_search.errors import BadBackbone, BadSpec
 from dashzoo_search.networks.convs import ConvLayer, conv_layers, replace_module
 from dashzoo_search.networks.searched import SearchedNet
-from dashzoo_search.ops import AggConv
+from dashzoo_search.ops import AggConv, PathConv
 from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 
-__all__ = ["Supernet", "build_supernet"]
+__all__ = ["Layer", "Supernet", "build_supernet"]
+
+Layer = AggConv | PathConv
 
 
 class Supernet(nn.Module):
-    """A network with aggregated convolutions.
+    """A network with searchable convolutions.
 
     Args:
-        network: a `SearchedNet` whose searchable convolutions are `AggConv`s.
+        network: a `SearchedNet` whose searchable convolutions are `AggConv`s or `PathConv`s.
         layers: those, by qualified name in ``network.backbone``.
         kept: every other convolution, with the reason it was left alone.
     """
 
     def __init__(
-        self, network: SearchedNet, layers: Mapping[str, AggConv], kept: Mapping[str, str]
+        self, network: SearchedNet, layers: Mapping[str, Layer], kept: Mapping[str, str]
     ) -> None:
         super().__init__()
         self.network = network
-        self.layers: Mapping[str, AggConv] = dict(layers)
+        self.layers: Mapping[str, Layer] = dict(layers)
         self.kept: Mapping[str, str] = dict(kept)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,8 +46,8 @@ class Supernet(nn.Module):
         return self.network(x)  # type: ignore[no-any-return]
 
     def architecture(self) -> Iterator[nn.Parameter]:
-        """One α a layer."""
-        return (layer.alpha for layer in self.layers.values())
+        """One α for each `AggConv`."""
+        return (layer.alpha for layer in self.layers.values() if isinstance(layer, AggConv))
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter that is no α."""
@@ -67,10 +71,10 @@ class Supernet(nn.Module):
         )
 
     def select(self, spec: KernelSpec) -> None:
-        """Make every layer one-hot at its choice in ``spec``, in place.
+        """Settle every layer on its choice in ``spec``, in place.
 
-        The chosen weight becomes the aggregated kernel restricted to the choice's support: what
-        the supernet really computed there.
+        In an `AggConv` the chosen weight becomes the aggregated kernel restricted to the choice's
+        support: what the supernet really computed there.
 
         Raises:
             BadSpec: the spec names other layers, or a choice the layer does not have.
@@ -82,25 +86,39 @@ class Supernet(nn.Module):
             choices = self.choices(name)
             if choice not in choices:
                 raise BadSpec(f"{choice} was no choice of layer {name}", field=f"layers.{name}")
-            self.layers[name].select(choices.index(choice), weight="aggregate")
+            layer, index = self.layers[name], choices.index(choice)
+            if isinstance(layer, AggConv):
+                layer.select(index, weight="aggregate")
+            else:
+                layer.select(index)
 
 
-def build_supernet(network: SearchedNet, space: SearchSpace, size: tuple[int, ...]) -> Supernet:
-    """Swap the searchable convolutions of ``network`` for aggregates, in place.
+def build_supernet(
+    network: SearchedNet,
+    space: SearchSpace,
+    size: tuple[int, ...],
+    *,
+    kind: Literal["paths", "mixture"] = "mixture",
+) -> Supernet:
+    """Swap the searchable convolutions of ``network`` for layers over many kernels, in place.
 
     Args:
         network: freshly built, with the backbone's own kernels.
         space: kernel sizes × dilations; a layer gets those that fit its plane.
         size: of a raw sample, (l,) or (h, w).
+        kind: ``"mixture"`` makes `AggConv`s; ``"paths"`` makes `PathConv`s, which have the
+            backbone's own kernel among their choices whatever the space.
 
     Raises:
         BadBackbone: nothing in this backbone can be searched on inputs of that size.
     """
     planes = network.preprocess(network.example_input(size, batch=2))
-    layers: dict[str, AggConv] = {}
+    layers: dict[str, Layer] = {}
     kept: dict[str, str] = {}
     for layer in list(conv_layers(network.backbone, planes, dims=network.dims)):
         choices = space.fitting(layer.size)
+        if kind == "paths" and layer.choice is not None and layer.choice not in choices:
+            choices = (layer.choice, *choices)
         reason = layer.reason
         if not reason and len(choices) < 2:
             plane = "×".join(map(str, layer.size))
@@ -108,7 +126,7 @@ def build_supernet(network: SearchedNet, space: SearchSpace, size: tuple[int, ..
         if reason:
             kept[layer.name] = reason
             continue
-        layers[layer.name] = _aggregate(layer, choices)
+        layers[layer.name] = _layer(layer, choices, kind)
         replace_module(network.backbone, layer.name, layers[layer.name])
     if not layers:
         resize = "--resize, " if network.dims == 2 else ""
@@ -120,15 +138,18 @@ def build_supernet(network: SearchedNet, space: SearchSpace, size: tuple[int, ..
     return Supernet(network, layers, kept)
 
 
-def _aggregate(layer: ConvLayer, choices: tuple[Choice, ...]) -> AggConv:
+def _layer(layer: ConvLayer, choices: tuple[Choice, ...], kind: str) -> Layer:
     conv = layer.conv
-    return AggConv(
-        conv.in_channels,
-        conv.out_channels,
-        [choice.on_plane() for choice in choices],
-        stride=conv.stride,
-        groups=conv.groups,
-        bias=conv.bias is not None,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
-    )
+    made: dict[str, Any] = {
+        "stride": conv.stride,
+        "groups": conv.groups,
+        "bias": conv.bias is not None,
+        "device": conv.weight.device,
+        "dtype": conv.weight.dtype,
+    }
+    planes = [choice.on_plane() for choice in choices]
+    if kind == "mixture":
+        return AggConv(conv.in_channels, conv.out_channels, planes, **made)
+    assert layer.choice is not None  # a layer without one is never searched
+    first = choices.index(layer.choice)
+    return PathConv(conv.in_channels, conv.out_channels, planes, first=first, **made)

@@ -8,7 +8,7 @@ given as arrays. None of it belongs to the bundle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -16,8 +16,9 @@ import numpy as np
 
 from dashzoo_export.bundle import WORK, read_json, write_json
 from dashzoo_export.weights import load_weights, save_weights
-from dashzoo_search.errors import BadBundle, BadData
+from dashzoo_search.errors import BadBundle, BadData, BadSpec
 from dashzoo_search.plan import Network, build_network
+from dashzoo_search.search import METHODS
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks import Task, load_task, task_names
@@ -64,7 +65,8 @@ class SearchRecord:
         seed: of splits, initialisation and shuffling.
         network, space, options, spec: as their ``to_json`` gives them.
         kept: convolutions that were not searched, with the reason.
-        history: mixing coefficients over the epochs.
+        history: weights or chances of each layer's choices over the epochs.
+        uniform: the best spec with one kernel for every layer, where the search knows one.
         seconds, cpu_seconds: of the search.
         resumed: how often it was killed and started again.
     """
@@ -81,6 +83,7 @@ class SearchRecord:
     history: list[dict[str, Any]]
     seconds: float
     cpu_seconds: float
+    uniform: dict[str, Any] = field(default_factory=dict)
     resumed: int = 0
 
     def write(self, folder: Path, supernet: Supernet, data: Data) -> None:
@@ -115,9 +118,12 @@ class SearchRecord:
         try:
             record = cls(**value)
             record.kernel_spec()
+            record.uniform_spec()
             record.search_space()
             record.build_plan()
             record.recipe()
+            if record.options["method"] not in METHODS:
+                raise BadSpec("no such method", field="options.method")
         except (TypeError, KeyError, ValueError) as error:  # ours are ValueErrors too
             raise BadBundle(
                 f"{_RECORD} is damaged ({error}); search again", field=_RECORD
@@ -132,6 +138,10 @@ class SearchRecord:
     def kernel_spec(self) -> KernelSpec:
         """The spec the search ended in."""
         return KernelSpec.from_json(self.spec)
+
+    def uniform_spec(self) -> KernelSpec | None:
+        """The best spec with one kernel for every layer, if the search knows one."""
+        return KernelSpec.from_json(self.uniform) if self.uniform else None
 
     def search_space(self) -> SearchSpace:
         """The space it came from."""
@@ -162,6 +172,6 @@ class SearchRecord:
     def supernet(self, folder: Path, task: Task) -> Supernet:
         """The trained supernet, on the CPU."""
         net = build_network(self.build_plan(), task)
-        supernet = build_supernet(net, self.search_space(), task.size)
+        supernet = build_supernet(net, self.search_space(), task.size, kind=self.options["method"])
         load_weights(supernet, folder / _SUPERNET)
         return supernet

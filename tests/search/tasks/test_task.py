@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-import dashzoo_search.search as search_module
+import dashzoo_search.methods.mixture as mixture_module
+import dashzoo_search.methods.paths as paths_module
 import dashzoo_search.training.loop as loop_module
+from dashzoo_search.methods.judge import Judge
 from dashzoo_search.pipeline import run_search, run_training
 from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import SearchOptions
@@ -66,7 +68,8 @@ def test_test_is_read_once_after_all_training(task, baseline_epochs):
     assert set(done.metrics) == {"searched"} | ({"default"} if baseline_epochs else set())
 
 
-def test_only_train_is_learnt_from(task, monkeypatch):
+@pytest.mark.parametrize("method", ["paths", "mixture"])
+def test_only_train_is_learnt_from(task, monkeypatch, method):
     stepped, scored = set(), set()
 
     class Recorded(Batches):
@@ -78,12 +81,18 @@ def test_only_train_is_learnt_from(task, monkeypatch):
         scored.update(rows(split.X))
         return original(network, split, **kwargs)
 
+    class Heard(Judge):
+        def __init__(self, network, split):
+            stepped.update(rows(split.X))
+            super().__init__(network, split)
+
     original = loop_module.evaluate
-    for module in (search_module, loop_module):
+    for module in (mixture_module, paths_module, loop_module):
         monkeypatch.setattr(module, "Batches", Recorded)
+    monkeypatch.setattr(paths_module, "Judge", Heard)
     monkeypatch.setattr(loop_module, "evaluate", recorded)
     supernet, result = run_search(
-        task, NETWORK, SPACE, SearchOptions(recipe=RECIPE), seed=0, device=CPU
+        task, NETWORK, SPACE, SearchOptions.of(RECIPE, method), seed=0, device=CPU
     )
     assert stepped == rows(task.train.X)
     run_training(

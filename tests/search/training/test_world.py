@@ -72,7 +72,7 @@ def search():
     losses = []
     # 41 samples: batches of odd sizes, which two processes cannot share evenly.
     result = search_kernels(
-        supernet, echoes(59), SearchOptions(recipe=Recipe(epochs=3, batch_size=9)), seed=0,
+        supernet, echoes(59), SearchOptions.of(Recipe(epochs=3, batch_size=9), "mixture"), seed=0,
         generator=torch.Generator().manual_seed(0), on_epoch=lambda p: losses.append(p.loss),
     )  # fmt: skip
     alphas = [alpha.tolist() for alpha in supernet.architecture()]

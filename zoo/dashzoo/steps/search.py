@@ -91,7 +91,8 @@ def plan_search(
     device: str = "auto",
     threads: int | None = None,
     name: str | None = None,
-    **alpha: Any,
+    method: str = "paths",
+    **how: Any,
 ) -> SearchPlan:
     """Check what `search` was told, and load the data; nothing is written.
 
@@ -114,9 +115,9 @@ def plan_search(
         len(task.train), batch_size=batch_size, lr=lr, weight_decay=weight_decay, precision=numbers
     )
     limit_threads(threads, work=batch_macs(network, task, recipe.batch_size))
-    options = SearchOptions(
-        recipe=replace(recipe, epochs=epochs or max(1, recipe.epochs // 2)), **alpha
-    )
+    # A step of a mixture costs several of a plain network's; one of a path as much as one.
+    usual = recipe.epochs if method == "paths" else max(1, recipe.epochs // 2)
+    options = SearchOptions.of(replace(recipe, epochs=epochs or usual), method, **how)
     return SearchPlan(
         data=data,
         reference=reference,
@@ -158,6 +159,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
         space=plan.space.to_json(),
         options=plan.options.to_json(),
         spec=result.spec.to_json(),
+        uniform=result.uniform.to_json() if result.uniform else {},
         kept=dict(supernet.kept),
         history=list(result.history),
         seconds=result.seconds,
@@ -196,14 +198,16 @@ def search(
             - ``resize``: side length to interpolate images to, inside the network,
             - ``kernels``, ``dilations``: the sets to search; None takes DASH's, as far as they
               fit the samples,
-            - ``epochs``: of the search; None takes half of what training would,
+            - ``epochs``: of the search; None takes what training would, a mixture half of it,
             - ``batch_size``, ``lr``, ``weight_decay``: see `Recipe`; kept for `train`,
             - ``precision``: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``; kept for `train`,
             - ``seed``: of splits, initialisation and shuffling,
             - ``device``: ``"auto"``, ``"cpu"``, ``"cuda"``, …
             - ``threads``: cores to use, at most those at hand; None decides by a batch's size,
             - ``name``: of the bundle; None takes the folder's,
-            - those of `SearchOptions`.
+            - ``method``: ``"paths"`` or ``"mixture"``, see `dashzoo_search.methods`,
+            - ``heldout``: share of the training split that kernels are judged by,
+            - those of `Paths` or `Mixture`.
 
     Returns:
         The spec, which is also in ``out/search/search.json``.

@@ -1,0 +1,28 @@
+"""What a method hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dashzoo_search.spec import KernelSpec
+
+__all__ = ["Found"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a method found.
+
+    Attributes:
+        spec: one choice a layer.
+        history: after some epochs, the weight or chance of each choice of each layer.
+        skipped_steps: steps skipped because a gradient was not a number.
+        uniform: the best spec that gives every layer the same kernel, where the method knows one
+            that is neither ``spec`` nor the backbone's own.
+    """
+
+    spec: KernelSpec
+    history: tuple[dict[str, Any], ...]
+    skipped_steps: int
+    uniform: KernelSpec | None = None
