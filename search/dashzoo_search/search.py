@@ -152,5 +152,6 @@ def search_kernels(
         history=found.history,
         skipped_steps=found.skipped_steps,
         uniform=found.uniform,
+        evidence=found.evidence,
         **watch.to_json(),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dashzoo_search.spec import KernelSpec
@@ -20,9 +21,12 @@ class Found:
         skipped_steps: steps skipped because a gradient was not a number.
         uniform: the best spec that gives every layer the same kernel, where the method knows one
             that is neither ``spec`` nor the backbone's own.
+        evidence: for each choice of each layer, what it lost on held-out samples to the best when
+            it was last judged, in nats a sample; infinite where that was no number.
     """
 
     spec: KernelSpec
     history: tuple[dict[str, Any], ...]
     skipped_steps: int
     uniform: KernelSpec | None = None
+    evidence: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

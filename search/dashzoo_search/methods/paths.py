@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from dashzoo_search.errors import BadBundle, BadData
-from dashzoo_search.methods.decide import Verdict, decide
+from dashzoo_search.errors import BadData
+from dashzoo_search.methods.anchors import Anchors
+from dashzoo_search.methods.decide import decide
 from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.judge import Judge
 from dashzoo_search.ops.pathconv import PathConv
@@ -40,13 +41,11 @@ from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
 from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
-from dashzoo_search.training.tree import Tree
 
 __all__ = ["Paths", "search_paths"]
 
 ROUNDS = (0.4, 0.6, 0.75, 0.9)
 JUDGED = 1024
-KEPT = 2 / 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def search_paths(
     step = Stepper(supernet, weights, optimizer, schedule, precision=recipe.precision)
     spread = np.linspace(0, len(heldout) - 1, min(len(heldout), JUDGED)).round().astype(int)
     judge = Judge(supernet, heldout.take(spread))
-    anchors = Anchors(layers, options)
+    anchors = Anchors(layers, explore=options.explore, confidence=options.confidence)
     rounds = sorted({max(1, round(share * recipe.epochs)) for share in ROUNDS})
     every = max(1, recipe.epochs // 20)
     history: list[dict[str, Any]] = []
@@ -151,148 +150,8 @@ def search_paths(
         history=tuple(history),
         skipped_steps=step.skipped,
         uniform=None if uniform in (spec, own) else uniform,
+        evidence={name: tuple(gaps) for name, gaps in anchors.behind.items()},
     )
-
-
-class Anchors:
-    """Where each layer stands, and which of its choices are still alive; indices into them."""
-
-    def __init__(self, layers: Mapping[str, PathConv], options: Paths) -> None:
-        self._layers, self._options = layers, options
-        self._chance = min(0.5, options.explore / len(layers))
-        self.anchor = {name: layer.first for name, layer in layers.items()}
-        self.alive = {name: list(range(len(layer.choices))) for name, layer in layers.items()}
-        self.spread = dict.fromkeys(layers, 0.0)
-        self.uniform: dict[str, int] = {}
-
-    def explore(self, generator: torch.Generator) -> None:
-        """Draw a path."""
-        dice = torch.rand(len(self._layers), 2, generator=generator).tolist()
-        for (name, layer), (go, where) in zip(self._layers.items(), dice, strict=True):
-            alive = self.alive[name]
-            layer.pick = alive[int(where * len(alive))] if go < self._chance else self.anchor[name]
-
-    def rest(self) -> None:
-        """Put every layer at its anchor."""
-        for name, layer in self._layers.items():
-            layer.pick = self.anchor[name]
-
-    def move(self, judge: Judge, *, left: int, of: int) -> None:
-        """Judge every choice alive, move the anchors and drop what fell behind.
-
-        Args:
-            judge: holds the held-out samples.
-            left: rounds still to come; after the last only the anchors are alive.
-            of: rounds in all; dilations are settled in the first half.
-        """
-        verdicts = {name: self._judge(name, judge) for name in self._layers}
-        dilating = of // 2 - (of - 1 - left)
-        for name, verdict in verdicts.items():
-            self.spread[name] = verdict.spread
-            if left == 0:
-                kept = [self.alive[name][verdict.pick]]
-            elif dilating > 0:
-                kept = self._dilations(name, verdict, dilating)
-            else:
-                kept = self._sizes(name, verdict)
-            self.anchor[name] = self.alive[name][verdict.pick]
-            own = self._layers[name].first
-            if left and verdict.own_holds and own not in kept:
-                kept.append(own)
-            self.alive[name] = sorted(kept)
-        self.rest()
-
-    def chances(self) -> dict[str, list[float]]:
-        """How likely each choice of each layer is to be computed in a step."""
-        told = {}
-        for name, layer in self._layers.items():
-            chances = [0.0] * len(layer.choices)
-            for index in self.alive[name]:
-                chances[index] += self._chance / len(self.alive[name])
-            chances[self.anchor[name]] += 1 - self._chance
-            told[name] = [round(chance, 4) for chance in chances]
-        return told
-
-    def _judge(self, name: str, judge: Judge) -> Verdict:
-        layer, alive = self._layers[name], self.alive[name]
-        losses = []
-        for layer.pick in alive:
-            losses.append(judge.losses())
-        layer.pick = self.anchor[name]
-        return decide(
-            np.stack(losses),
-            [layer.choices[index] for index in alive],
-            own=alive.index(layer.first) if layer.first in alive else None,
-            spread=self.spread[name],
-            confidence=self._options.confidence,
-        )
-
-    def _dilations(self, name: str, verdict: Verdict, left: int) -> list[int]:
-        """The choices of the dilations that stay, ``left`` rounds before one is left."""
-        choices = self._layers[name].choices
-        alive = self.alive[name]
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for position, index in enumerate(alive):
-            groups.setdefault(choices[index].dilation, []).append(position)
-
-        def rank(dilation: tuple[int, ...]) -> tuple[float, ...]:
-            mine = groups[dilation]
-            if verdict.pick in mine:
-                return (0.0,)
-            good = [p for p in mine if p in verdict.good]
-            if good:
-                return (1.0, float(min(choices[alive[p]].taps for p in good)))
-            return (2.0, min(verdict.loss[p] for p in mine))
-
-        staying = max(1, round(len(groups) ** ((left - 1) / left)))
-        ranked = sorted(groups, key=rank)[:staying]
-        return [alive[p] for dilation in ranked for p in groups[dilation]]
-
-    def _sizes(self, name: str, verdict: Verdict) -> list[int]:
-        """Two thirds of the choices, the smallest that are not clearly behind before others."""
-        choices = self._layers[name].choices
-        alive = self.alive[name]
-
-        def rank(position: int) -> tuple[float, ...]:
-            close = max(2 * verdict.error[position], verdict.spread / 10)
-            if verdict.behind[position] <= close:
-                return (0.0, float(choices[alive[position]].taps))
-            return (1.0, verdict.loss[position])
-
-        ranked = sorted(range(len(alive)), key=rank)[: max(2, math.ceil(len(alive) * KEPT))]
-        return [alive[position] for position in {*ranked, verdict.pick}]
-
-    def state_dict(self) -> Tree:
-        """Anchors, choices alive, spreads, and the best uniform spec."""
-        return {
-            "anchor": dict(self.anchor),
-            "alive": {name: list(indices) for name, indices in self.alive.items()},
-            "spread": dict(self.spread),
-            "uniform": dict(self.uniform),
-        }
-
-    def load_state_dict(self, state: Tree) -> None:
-        """Put them back.
-
-        Raises:
-            BadBundle: another supernet's, or damaged.
-        """
-        for key in ("anchor", "alive", "spread", "uniform"):
-            part = state.get(key)
-            empty = key == "uniform" and part == {}
-            if not isinstance(part, dict) or not (empty or set(part) == set(self._layers)):
-                raise BadBundle(f"{key} is not of this supernet's layers", field=key)
-        for name, layer in self._layers.items():
-            alive = state["alive"][name]
-            listed = isinstance(alive, list) and alive
-            indices = [state["anchor"][name], *(alive if listed else [-1])]
-            indices += [state["uniform"][name]] if state["uniform"] else []
-            if any(type(i) is not int or not 0 <= i < len(layer.choices) for i in indices):
-                raise BadBundle(f"{name} names a choice it does not have", field=name)
-            if type(state["spread"][name]) is not float:
-                raise BadBundle(f"{name} has no spread", field=name)
-        self.anchor, self.alive = dict(state["anchor"]), dict(state["alive"])
-        self.spread, self.uniform = dict(state["spread"]), dict(state["uniform"])
 
 
 def _best_uniform(layers: Mapping[str, PathConv], anchors: Anchors, judge: Judge) -> dict[str, int]:

@@ -8,8 +8,9 @@ from torch import nn
 from dashzoo_search.choice import Choice
 from dashzoo_search.errors import BadBundle, BadData
 from dashzoo_search.fold import fold
+from dashzoo_search.methods.anchors import Anchors
 from dashzoo_search.methods.judge import Judge, batch_statistics
-from dashzoo_search.methods.paths import Anchors, Paths
+from dashzoo_search.methods.paths import Paths
 from dashzoo_search.ops.pathconv import PathConv
 from dashzoo_search.spec import SearchSpace
 from dashzoo_search.tasks import Split
@@ -40,7 +41,7 @@ def test_the_supernet_is_left_at_the_spec_and_folds_to_the_same_network():
 def test_only_alive_choices_are_drawn_and_anchors_most_often():
     choices = [Choice.cube(k, d, dims=1) for k in (3, 5) for d in (1, 2)]
     layers = {name: PathConv(2, 2, choices, first=2) for name in "abcdefgh"}
-    anchors = Anchors(layers, Paths(explore=2))
+    anchors = Anchors(layers, explore=2, confidence=3)
     anchors.alive["a"] = [0, 2]
     generator = torch.Generator().manual_seed(0)
     drawn = {name: np.zeros(4) for name in layers}
@@ -62,13 +63,14 @@ def test_only_alive_choices_are_drawn_and_anchors_most_often():
         lambda s: s["alive"].update(a=[]),
         lambda s: s["alive"].update(a=[0, True]),
         lambda s: s["spread"].update(a="0"),
+        lambda s: s["behind"].update(a=[0.0]),
         lambda s: s.update(uniform={"b": 0}),
         lambda s: s.pop("spread"),
     ],
 )
 def test_a_damaged_state_is_refused(change):
     choices = [Choice.cube(k, 1, dims=1) for k in (3, 5)]
-    anchors = Anchors({"a": PathConv(1, 1, choices)}, Paths())
+    anchors = Anchors({"a": PathConv(1, 1, choices)}, explore=2, confidence=3)
     state = anchors.state_dict()
     anchors.load_state_dict(state)
     change(state)
