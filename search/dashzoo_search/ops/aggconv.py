@@ -75,7 +75,7 @@ class AggConv(nn.Module):
             strategy, choices of different dims.
         UnsupportedLayer: choices of other than 1 to 3 dims, causal padding of more than one.
 
-    >>> choices = [Choice.cube(k, d, dims=1) for k in (3, 7) for d in (1, 3)]
+    >>> choices = [Kernel((k,), (d,)) for k in (3, 7) for d in (1, 3)]
     >>> layer = AggConv(4, 8, choices)
     >>> layer(torch.randn(2, 4, 50)).shape
     torch.Size([2, 8, 50])

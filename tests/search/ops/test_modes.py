@@ -51,6 +51,23 @@ def test_first_and_second_derivatives(
     assert torch.autograd.gradgradcheck(functional(layer), inputs)
 
 
+@pytest.mark.parametrize("strategy", PATHS)
+@pytest.mark.parametrize("weights", ["separate", "shared"])
+@pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (1, 2)])
+def test_a_differentiable_gradient_is_the_gradient(
+    strategy: str, weights: str, groups: int, stride: int
+) -> None:
+    layer = small(strategy, weights, groups, stride=stride)
+    x = torch.randn(2, 2, 13, dtype=torch.float64, requires_grad=True)
+    wanted = (x, *layer.parameters())
+    slope = torch.randn_like(layer(x))
+    plain = torch.autograd.grad(layer(x), wanted, slope)
+    again = torch.autograd.grad(layer(x), wanted, slope, create_graph=True)
+    assert again[0].requires_grad
+    for ours, theirs in zip(again, plain, strict=True):
+        assert_close(ours, theirs, 1e-10)
+
+
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_second_derivatives_with_every_padding(padding: str) -> None:
     layer = small("fourier", padding=padding)
