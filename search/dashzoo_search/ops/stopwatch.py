@@ -8,6 +8,7 @@ wall time; on CUDA it is the time between two events.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -48,19 +49,21 @@ def fastest(
         runs: by name.
         device: that they run on.
         budget: seconds for each in all, after ``least`` repeats; one that takes longer than that
-            alone is repeated only once.
-        least: repeats, after one that is not counted.
+            alone is not repeated.
+        least: repeats, after a first call that never counts: it may have to load or compile.
         most: repeats.
     """
-    spent = {name: once(run, device) for name, run in runs.items()}
-    best = {name: seconds for name, seconds in spent.items() if seconds > budget}
-    order, chance = list(runs.items()), random.Random(0)
+    for run in runs.values():
+        once(run, device)
+    spent, best = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, math.inf)
+    order, chance = list(runs), random.Random(0)
     for turn in range(most):
         chance.shuffle(order)
-        for name, run in order:
-            if spent[name] > budget and (turn >= least or best.get(name, 0) > budget):
+        for name in order:
+            enough = turn >= least or (turn > 0 and best[name] > budget)
+            if enough and spent[name] > budget:
                 continue
-            seconds = once(run, device)
+            seconds = once(runs[name], device)
             spent[name] += seconds
-            best[name] = min(best.get(name, seconds), seconds)
+            best[name] = min(best[name], seconds)
     return {name: best[name] for name in runs}

@@ -138,6 +138,20 @@ def test_repeats_take_turns_and_the_least_counts() -> None:
     assert all(0 <= t < 1 for t in found.values())
 
 
+def test_a_cold_start_does_not_count() -> None:
+    calls: list[int] = []
+
+    def run() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            total = 0
+            for i in range(1_000_000):
+                total += i
+
+    assert fastest({"": run}, CPU, budget=0.001, least=2, most=5)[""] < 0.001
+    assert len(calls) >= 3
+
+
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "cases", lambda quick: iter(TINY))
     threads = torch.get_num_threads()
