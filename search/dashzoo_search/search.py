@@ -153,5 +153,6 @@ def search_kernels(
         skipped_steps=found.skipped_steps,
         uniform=found.uniform,
         evidence=found.evidence,
+        lost=found.lost,
         **watch.to_json(),
     )

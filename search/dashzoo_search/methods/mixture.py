@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dashzoo_search.derive import Rule, derive
+from dashzoo_search.derive import RULES, Rule, derive, settle
 from dashzoo_search.errors import BadData
 from dashzoo_search.methods.found import Found
 from dashzoo_search.supernet import Supernet
@@ -50,7 +50,8 @@ class Mixture:
         alpha_on: which samples α learns from, ``"heldout"`` or ``"train"``.
         warmup: share of the epochs before α moves.
         price: weight of the price on taps.
-        rule: how the spec is derived at the end.
+        rule: how the spec is derived at the end, see `derive.rules`.
+        slack: how much worse than the best a smaller kernel may be there and yet be taken.
 
     Raises:
         BadData: a value out of range.
@@ -61,12 +62,15 @@ class Mixture:
     warmup: float = 0.15
     price: float = 0.3
     rule: Rule = "explained"
+    slack: float = 0.1
 
     def __post_init__(self) -> None:
         if self.alpha_on not in get_args(AlphaOn):
             raise BadData(f"alpha_on must be 'heldout' or 'train', not {self.alpha_on!r}")
-        if self.rule not in get_args(Rule):
-            raise BadData(f"rule must be one of {', '.join(get_args(Rule))}, not {self.rule!r}")
+        if self.rule not in RULES:
+            raise BadData(f"rule must be one of {', '.join(RULES)}, not {self.rule!r}")
+        if not 0 <= self.slack < 1:
+            raise BadData(f"slack must be 0 or more and below 1, and is {self.slack}")
         if not (math.isfinite(self.alpha_lr) and self.alpha_lr > 0):
             raise BadData(f"alpha_lr must be a positive number, not {self.alpha_lr}")
         if not (math.isfinite(self.price) and self.price >= 0):
@@ -153,10 +157,13 @@ def search_mixture(
     # Spread over the split, which may be sorted by class.
     spread = np.linspace(0, len(fitted) - 1, min(len(fitted), DERIVE_SAMPLES)).round().astype(int)
     samples = torch.from_numpy(fitted.X[spread]).to(device)
+    derived = derive(supernet, options.rule, samples, heldout=judge, slack=options.slack)
+    settle(supernet, derived)
     return Found(
-        spec=derive(supernet, options.rule, samples),
+        spec=derived.spec,
         history=tuple(history),
         skipped_steps=weight_step.skipped + alpha_step.skipped,
+        lost=derived.lost,
     )
 
 

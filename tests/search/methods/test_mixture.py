@@ -57,7 +57,7 @@ def test_the_spec_is_derived_from_samples_of_every_class(monkeypatch):
 
     seen = []
     real = room.derive
-    monkeypatch.setattr(room, "derive", lambda *args: seen.append(args[2]) or real(*args))
+    monkeypatch.setattr(room, "derive", lambda *a, **k: seen.append(a[2]) or real(*a, **k))
     split = echoes(400)
     split = split.take(np.argsort(split.y, kind="stable"))
     search(split, SearchSpace(kernels=(3, 5)), "mixture", epochs=1)

@@ -162,8 +162,13 @@ def search_options(command: Command) -> Command:
             click.option("--price", type=float, help="Mixture: price on taps; 0 for none."),
             click.option(
                 "--rule",
-                type=click.Choice(["explained", "energy", "argmax"]),
+                type=click.Choice(["explained", "least_squares", "validation", "energy", "argmax"]),
                 help="Mixture: how the spec is derived.",
+            ),
+            click.option(
+                "--slack",
+                type=float,
+                help="Mixture: how much worse than the best a smaller kernel may be.",
             ),
             click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True),
         ],
