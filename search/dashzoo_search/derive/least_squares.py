@@ -52,6 +52,13 @@ class Fit:
     shift: Tensor
     share: float
 
+    def write_into(self, layer: AggConv, index: int) -> None:
+        """Make it the weight of choice ``index``, and move the bias, if there is one."""
+        layer.set_choice_weight(index, self.weight)
+        if layer.bias is not None:
+            with torch.no_grad():
+                layer.bias.add_(self.shift)
+
 
 def fit_kernels(supernet: Supernet, samples: Tensor) -> dict[str, list[Fit]]:
     """Fit every choice of every layer on raw ``samples [b, c, …]``, all others as they are."""

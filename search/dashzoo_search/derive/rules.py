@@ -31,7 +31,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 
 from dashzoo_search.derive.least_squares import Fit, fit_kernels
@@ -131,10 +130,7 @@ def settle(supernet: Supernet, derived: Derived) -> None:
     for name, fit in derived.fits.items():
         layer = mixed_layers(supernet)[name]
         index = supernet.choices(name).index(derived.spec.layers[name])
-        layer.set_choice_weight(index, fit.weight)
-        if layer.bias is not None:
-            with torch.no_grad():
-                layer.bias.add_(fit.shift)
+        fit.write_into(layer, index)
         layer.select(index)
 
 

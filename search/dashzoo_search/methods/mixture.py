@@ -7,8 +7,10 @@ NeurIPS 2022). A price on taps,
 
     price · mean over layers of Σ_c p_c · taps_c / taps_max,
 
-is added to the loss α sees: a larger kernel must earn its weights. `derive` turns the trained
-supernet into a spec.
+is added to the loss α sees: a larger kernel must earn its weights. How α becomes coefficients is
+a matter of `relax`; choices that stay hopeless are dropped on the way (`shrink`), and a search that
+has made up its mind trains the network it settled on (`settling`). `derive` turns the trained
+supernet into a spec, and the supernet is left with all its choices, computing the same.
 """
 
 from __future__ import annotations
@@ -22,9 +24,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dashzoo_search.derive import RULES, Rule, derive, settle
+from dashzoo_search.derive import RULES, Derived, Rule, derive, settle
+from dashzoo_search.derive.restriction import mixed_layers
 from dashzoo_search.errors import BadData
+from dashzoo_search.methods.anneal import Annealing
 from dashzoo_search.methods.found import Found
+from dashzoo_search.methods.price import Price
+from dashzoo_search.methods.settling import Settling
+from dashzoo_search.methods.shrink import Shrinking
+from dashzoo_search.relax import RELAXATIONS
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.loop import memory_guard
@@ -52,6 +60,14 @@ class Mixture:
         price: weight of the price on taps.
         rule: how the spec is derived at the end, see `derive.rules`.
         slack: how much worse than the best a smaller kernel may be there and yet be taken.
+        relaxation: from α to coefficients, one of `relax.RELAXATIONS`.
+        temperature: of the relaxation, during the warm-up and at its end.
+        temperature_end: what it falls (or rises) to by the last epoch, by the same factor in each;
+            None leaves it where it is.
+        shrink: choices whose share stays below this part of 1 / choices are dropped, see `shrink`;
+            0 keeps all.
+        settle: checks in a row with the same spec after which the kernels stand still, see
+            `settling`; there is one check for every row of the history. 0 never settles.
 
     Raises:
         BadData: a value out of range.
@@ -63,6 +79,11 @@ class Mixture:
     price: float = 0.3
     rule: Rule = "explained"
     slack: float = 0.1
+    relaxation: str = "softmax"
+    temperature: float = 1.0
+    temperature_end: float | None = None
+    shrink: float = 0.5
+    settle: int = 0
 
     def __post_init__(self) -> None:
         if self.alpha_on not in get_args(AlphaOn):
@@ -77,6 +98,17 @@ class Mixture:
             raise BadData(f"price must not be negative, and is {self.price}")
         if not 0 < self.warmup < 1:
             raise BadData(f"warmup must lie between 0 and 1, and is {self.warmup}")
+        if self.relaxation not in RELAXATIONS:
+            known = ", ".join(RELAXATIONS)
+            raise BadData(f"relaxation must be one of {known}, not {self.relaxation!r}")
+        for name in ("temperature", "temperature_end"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise BadData(f"{name} must be a positive number, not {value}")
+        if not 0 <= self.shrink < 1:
+            raise BadData(f"shrink must be 0 or more and below 1, and is {self.shrink}")
+        if type(self.settle) is not int or self.settle < 0:
+            raise BadData(f"settle must be a number of checks, or 0, not {self.settle!r}")
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -123,16 +155,34 @@ def search_mixture(
     )
     warm = max(1, round(options.warmup * recipe.epochs))
     every = max(1, recipe.epochs // 20)
-    shares = _tap_shares(supernet, device)
+    annealing = Annealing(
+        supernet,
+        options.relaxation,
+        start=options.temperature,
+        end=options.temperature_end or options.temperature,
+        warm=warm,
+        epochs=recipe.epochs,
+        generator=generator,
+    )
+    shrinking = Shrinking(
+        supernet, (weight_step, alpha_step), below=options.shrink, epochs=recipe.epochs, warm=warm
+    )
+    settling = Settling(options.settle)
+    deriving = _Deriving(options, _spread(fitted, device), judge)
+    price = Price(supernet, options.price)
     history: list[dict[str, Any]] = []
-    # Everything the loop changes; a killed search goes on from here, see `resume`.
+    # Everything the loop changes; a killed search goes on from here, see `resume`. Shrinking comes
+    # first, because what comes after it has the shapes that it leaves.
     stage = Stage(
         "search",
         {
+            "shrinking": shrinking,
+            "settling": settling,
             "supernet": supernet,
             "weight_step": weight_step,
             "alpha_step": alpha_step,
             "batches": generator,
+            "noise": annealing.noise,
             "history": history,
         },
         on_epoch,
@@ -141,45 +191,76 @@ def search_mixture(
     with memory_guard():
         for epoch in stage.epochs(recipe.epochs):
             supernet.train()
+            annealing.begin(epoch)
             losses = []
             judges = itertools.chain.from_iterable(itertools.repeat(judging))
             for x, y in batches:
                 losses.append(weight_step(x, y))
-                if epoch > warm:
+                if epoch > warm and settling.at is None:
                     if options.alpha_on == "heldout":
                         x, y = next(judges)
-                    alpha_step(x, y, options.price * _price(supernet, shares))
+                    alpha_step(x, y, price())
             accuracy = evaluate(supernet, judge).accuracy
+            if epoch > warm and settling.at is None:
+                shrinking.watch(epoch)
             if epoch % every == 0 or epoch == recipe.epochs:
-                history.append({"epoch": epoch, "layers": _rounded(supernet.coefficients())})
+                row: dict[str, Any] = {"epoch": epoch, "layers": shrinking.shares()}
+                if epoch > warm and epoch < recipe.epochs and settling.looking:
+                    deriving.settle(supernet, shrinking, settling, epoch)
+                history.append(row | ({"settled": settling.at} if settling.at else {}))
             stage.tell(sum(losses) / len(losses), accuracy)
     supernet.eval()
-    # Spread over the split, which may be sorted by class.
-    spread = np.linspace(0, len(fitted) - 1, min(len(fitted), DERIVE_SAMPLES)).round().astype(int)
-    samples = torch.from_numpy(fitted.X[spread]).to(device)
-    derived = derive(supernet, options.rule, samples, heldout=judge, slack=options.slack)
-    settle(supernet, derived)
+    shrinking.widen()
+    if settling.at is None:
+        derived = deriving(supernet)
+        settle(supernet, derived)
+        spec, lost = derived.spec, derived.lost
+    else:
+        spec, lost = settling.spec, settling.lost
     return Found(
-        spec=derived.spec,
+        spec=spec,
         history=tuple(history),
         skipped_steps=weight_step.skipped + alpha_step.skipped,
-        lost=derived.lost,
+        lost=lost,
     )
 
 
-def _tap_shares(supernet: Supernet, device: torch.device) -> list[Tensor]:
-    shares = []
-    for layer in supernet.layers.values():
-        taps = torch.tensor([float(c.taps) for c in layer.choices], device=device)
-        shares.append(taps / taps.max())
-    return shares
+class _Deriving:
+    """The rule, with all it needs."""
+
+    def __init__(self, options: Mixture, samples: Tensor, heldout: Split) -> None:
+        self._options, self._samples, self._heldout = options, samples, heldout
+
+    def __call__(self, supernet: Supernet, rule: Rule | None = None) -> Derived:
+        return derive(
+            supernet,
+            rule or self._options.rule,
+            self._samples,
+            heldout=self._heldout,
+            slack=self._options.slack,
+        )
+
+    def settle(
+        self, supernet: Supernet, shrinking: Shrinking, settling: Settling, epoch: int
+    ) -> None:
+        """Check whether the search has settled, and if so let it."""
+        whole = shrinking.whole()
+        # To validate every check would cost more than the search, so a cheap rule stands in.
+        cheap = "explained" if self._options.rule == "validation" else self._options.rule
+        derived = self(whole, cheap)
+        if not settling.check(derived.spec, shrinking.shares()):
+            return
+        if cheap != self._options.rule:
+            derived = self(whole)
+        shrinking.settle(
+            {name: whole.choices(name).index(c) for name, c in derived.spec.layers.items()}
+        )
+        for name, fit in derived.fits.items():
+            fit.write_into(mixed_layers(supernet)[name], 0)
+        settling.settle(epoch, derived.spec, derived.lost)
 
 
-def _price(supernet: Supernet, shares: list[Tensor]) -> Tensor:
-    layers = supernet.layers.values()
-    each = [layer.coefficients() @ share for layer, share in zip(layers, shares, strict=True)]
-    return torch.stack(each).mean()
-
-
-def _rounded(coefficients: dict[str, Tensor]) -> dict[str, list[float]]:
-    return {name: [round(float(p), 4) for p in c] for name, c in coefficients.items()}
+def _spread(split: Split, device: torch.device) -> Tensor:
+    """Samples from all over the split, which may be sorted by class."""
+    at = np.linspace(0, len(split) - 1, min(len(split), DERIVE_SAMPLES)).round().astype(int)
+    return torch.from_numpy(split.X[at]).to(device)

@@ -170,6 +170,23 @@ def search_options(command: Command) -> Command:
                 type=float,
                 help="Mixture: how much worse than the best a smaller kernel may be.",
             ),
+            click.option(
+                "--relaxation",
+                type=click.Choice(["softmax", "gumbel", "straight_through", "sparsemax"]),
+                help="Mixture: from α to coefficients.",
+            ),
+            click.option("--temperature", type=float, help="Mixture: of the relaxation, at first."),
+            click.option("--temperature-end", type=float, help="Mixture: the same in the end."),
+            click.option(
+                "--shrink",
+                type=float,
+                help="Mixture: drop choices below this part of an equal share; 0 for none.",
+            ),
+            click.option(
+                "--settle",
+                type=click.IntRange(0),
+                help="Mixture: checks without a change after which kernels stand still.",
+            ),
             click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True),
         ],
     )
