@@ -13,9 +13,10 @@ from typing import Any, Literal
 import torch
 
 from dashzoo_search.fold import fold
+from dashzoo_search.methods.scout import Builds
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.plan import Network, build_network, count_macs, layer_table
-from dashzoo_search.search import SearchOptions, SearchResult, search_kernels
+from dashzoo_search.search import Method, SearchOptions, SearchResult, search_kernels
 from dashzoo_search.selection import Selection, select
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
@@ -58,12 +59,25 @@ def run_search(
         BadBackbone: nothing to search in this backbone on samples of this size.
         TrainingFailed: the search diverged or ran out of memory.
     """
+
+    def build(kind: Method) -> Supernet:
+        net = build_network(network, task)
+        return build_supernet(net, space, task.size, kind=kind).to(device)
+
     generator = seed_everything(seed)
     with memory_guard():
-        net = build_network(network, task)
-        supernet = build_supernet(net, space, task.size, kind=options.method).to(device)
+        supernet = build(options.method)
     result = search_kernels(
-        supernet, task.train, options, seed=seed, generator=generator, on_epoch=on_epoch
+        supernet,
+        task.train,
+        options,
+        seed=seed,
+        generator=generator,
+        builds=Builds(
+            wide=partial(build, "mixture"),
+            plain=partial(build_network, network, task, device=device),
+        ),
+        on_epoch=on_epoch,
     )
     return supernet, result
 

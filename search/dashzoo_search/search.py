@@ -16,6 +16,7 @@ from dashzoo_search.errors import BadData
 from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.mixture import Mixture, search_mixture
 from dashzoo_search.methods.paths import Paths, search_paths
+from dashzoo_search.methods.scout import Builds
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.splits import cut_fraction
 from dashzoo_search.tasks.task import Split
@@ -109,6 +110,7 @@ def search_kernels(
     *,
     seed: int,
     generator: torch.Generator,
+    builds: Builds | None = None,
     on_epoch: OnEpoch = quiet,
 ) -> SearchResult:
     """Train ``supernet`` in place on ``train`` and find a spec.
@@ -119,6 +121,7 @@ def search_kernels(
         options: see `SearchOptions`.
         seed: chooses the held-out part.
         generator: of every draw.
+        builds: makes the networks of the scout of `Paths`; without them there is none.
         on_epoch: told after every epoch, with the accuracy on what kernels are judged by.
 
     Raises:
@@ -138,21 +141,20 @@ def search_kernels(
                 "more samples, or use --method mixture --alpha-on train"
             ) from error
         fitted, judge = train.take(rest), train.take(cut)
-    found = (
-        search_paths(
+    if isinstance(how, Paths):
+        found = search_paths(
+            supernet,
+            fitted,
+            judge,
+            options.recipe,
+            how,
+            builds=builds,
+            generator=generator,
+            on_epoch=on_epoch,
+        )
+    else:
+        found = search_mixture(
             supernet, fitted, judge, options.recipe, how, generator=generator, on_epoch=on_epoch
         )
-        if isinstance(how, Paths)
-        else search_mixture(
-            supernet, fitted, judge, options.recipe, how, generator=generator, on_epoch=on_epoch
-        )
-    )
-    return SearchResult(
-        spec=found.spec,
-        history=found.history,
-        skipped_steps=found.skipped_steps,
-        uniform=found.uniform,
-        evidence=found.evidence,
-        lost=found.lost,
-        **watch.to_json(),
-    )
+    told: dict[str, Any] = {entry.name: getattr(found, entry.name) for entry in fields(found)}
+    return SearchResult(**{**told, **watch.to_json()})

@@ -23,6 +23,7 @@ class Found:
             that is neither ``spec`` nor the backbone's own.
         evidence: for each choice of each layer, what it lost on held-out samples to the best when
             it was last judged, in nats a sample; infinite where that was no number.
+        scouted: what a `scout` saw first, as `Scouted.to_json` has it; empty without one.
         lost: share of each layer's output, 0 to 1, that its kernel in ``spec`` does not explain
             when the supernet is folded; empty where nothing is lost by it.
     """
@@ -32,4 +33,5 @@ class Found:
     skipped_steps: int
     uniform: KernelSpec | None = None
     evidence: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    scouted: Mapping[str, Any] = field(default_factory=dict)
     lost: Mapping[str, float] = field(default_factory=dict)

@@ -9,8 +9,9 @@ anchor, and choices that fell behind are dropped: dilations first, because sizes
 share weights and can only be told apart once it is settled, then sizes. After the last round each
 layer stays at its anchor and the network trains on, so that its weights can be kept.
 
-A choice explored in few steps is scored worse than it would do alone, so the method errs towards
-the backbone's own kernels.
+Before that a `scout` may say where to start: layers that only pay off together are not found one
+at a time. A choice explored in few steps is scored worse than it would do alone, so the method
+errs towards the kernels it starts from.
 
 Relatives: single-path one-shot search (Guo et al., ECCV 2020), its fairness by sampling, and
 selection by perturbing a trained supernet (Wang et al., ICLR 2021). The anchor, the order of the
@@ -21,17 +22,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from dashzoo_search.budget import Budget, Ledger
 from dashzoo_search.errors import BadData
 from dashzoo_search.methods.anchors import Anchors
 from dashzoo_search.methods.decide import decide
 from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.judge import Judge
+from dashzoo_search.methods.scout import Builds, scout
 from dashzoo_search.ops.pathconv import PathConv
 from dashzoo_search.spec import Choice, KernelSpec
 from dashzoo_search.supernet import Supernet
@@ -40,6 +43,7 @@ from dashzoo_search.training.loop import memory_guard
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
+from dashzoo_search.training.state import Part
 from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
 
 __all__ = ["Paths", "search_paths"]
@@ -49,12 +53,14 @@ JUDGED = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
-    """How to search by anchored paths.
+class Paths(Budget):
+    """How to search by anchored paths, and under which `Budget`.
 
     Args:
         explore: layers that explore in a step, on average; never more than half of them.
         confidence: standard errors by which a layer's own kernel must lose before it is left.
+        scout: share of the epochs a `scout` gets on top, twice; 0 for none.
+        sparsity: the price the scout's choices pay, see `GroupLasso`.
 
     Raises:
         BadData: a value out of range.
@@ -62,16 +68,25 @@ class Paths:
 
     explore: float = 2.0
     confidence: float = 3.0
+    scout: float = 0.5
+    sparsity: float = 0.2
 
     def __post_init__(self) -> None:
+        Budget.__post_init__(self)  # super() is lost where slots remake a dataclass
         for name in ("explore", "confidence"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise BadData(f"{name} must be a positive number, not {value}")
+        for name in ("scout", "sparsity"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise BadData(f"{name} must not be negative, and is {value}")
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict."""
-        return asdict(self)
+        """A plain dict; of the budget what was asked for."""
+        budget = {entry.name for entry in fields(Budget)}
+        mine = {e.name: getattr(self, e.name) for e in fields(self) if e.name not in budget}
+        return {**mine, **self.limits_json()}
 
 
 def search_paths(
@@ -81,6 +96,7 @@ def search_paths(
     recipe: Recipe,
     options: Paths,
     *,
+    builds: Builds | None = None,
     generator: torch.Generator,
     on_epoch: OnEpoch,
 ) -> Found:
@@ -92,12 +108,14 @@ def search_paths(
         heldout: samples the kernels are judged by; at most `JUDGED` of them, spread evenly.
         recipe: epochs, batch size and the weights' optimiser.
         options: see `Paths`.
+        builds: makes the networks of the scout; without them there is none.
         generator: shuffles the batches, and draws the paths.
         on_epoch: told after every epoch, with the accuracy on the held-out samples.
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
         BadBundle: a checkpoint does not fit.
+        BadBudget: no network of the space fits the budget.
     """
     layers = {name: _path(layer) for name, layer in supernet.layers.items()}
     device = next(supernet.parameters()).device
@@ -106,23 +124,40 @@ def search_paths(
     optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
     step = Stepper(supernet, weights, optimizer, schedule, precision=recipe.precision)
     spread = np.linspace(0, len(heldout) - 1, min(len(heldout), JUDGED)).round().astype(int)
-    judge = Judge(supernet, heldout.take(spread))
-    anchors = Anchors(layers, explore=options.explore, confidence=options.confidence)
+    heldout = heldout.take(spread)
+    ledger = None
+    if options.bounded:
+        ledger = Ledger.open(supernet, fitted.X.shape[2:], options, device=device)
+    anchors = Anchors(layers, explore=options.explore, confidence=options.confidence, ledger=ledger)
+    scouted = None
+    if builds is not None and options.scout > 0:
+        scouted = scout(
+            builds,
+            fitted,
+            heldout,
+            replace(recipe, epochs=max(1, round(options.scout * recipe.epochs))),
+            price=options.sparsity,
+            confidence=options.confidence,
+            generator=generator,
+            on_epoch=on_epoch,
+        )
+        if scouted.believed:
+            for name, choice in scouted.spec.layers.items():
+                anchors.anchor[name] = supernet.choices(name).index(choice)
+    judge = Judge(supernet, heldout)
     rounds = sorted({max(1, round(share * recipe.epochs)) for share in ROUNDS})
     every = max(1, recipe.epochs // 20)
     history: list[dict[str, Any]] = []
-    stage = Stage(
-        "search",
-        {
-            "supernet": supernet,
-            "step": step,
-            "batches": generator,
-            "anchors": anchors,
-            "history": history,
-        },
-        on_epoch,
-        device,
-    )
+    parts: dict[str, Part] = {
+        "supernet": supernet,
+        "step": step,
+        "batches": generator,
+        "anchors": anchors,
+        "history": history,
+    }
+    if ledger is not None:  # what was measured once holds for the whole search
+        parts["ledger"] = ledger
+    stage = Stage("search", parts, on_epoch, device)
     with memory_guard():
         for epoch in stage.epochs(recipe.epochs):
             supernet.train()
@@ -134,7 +169,7 @@ def search_paths(
             _, accuracy = judge.calibrate()
             if epoch in rounds:
                 if epoch == rounds[0]:
-                    anchors.uniform = _best_uniform(layers, anchors, judge)
+                    anchors.uniform = _best_uniform(layers, anchors, judge, ledger)
                 anchors.move(judge, left=len(rounds) - 1 - rounds.index(epoch), of=len(rounds))
             if epoch % every == 0 or epoch == recipe.epochs:
                 history.append({"epoch": epoch, "layers": anchors.chances()})
@@ -148,14 +183,17 @@ def search_paths(
     return Found(
         spec=spec,
         history=tuple(history),
-        skipped_steps=step.skipped,
+        skipped_steps=step.skipped + (scouted.skipped_steps if scouted else 0),
+        scouted=scouted.to_json() if scouted else {},
         uniform=None if uniform in (spec, own) else uniform,
         evidence={name: tuple(gaps) for name, gaps in anchors.behind.items()},
     )
 
 
-def _best_uniform(layers: Mapping[str, PathConv], anchors: Anchors, judge: Judge) -> dict[str, int]:
-    """The best of the specs that give every layer the same kernel, where it has it."""
+def _best_uniform(
+    layers: Mapping[str, PathConv], anchors: Anchors, judge: Judge, ledger: Ledger | None
+) -> dict[str, int]:
+    """The best spec that gives every layer the same kernel, where it has it; empty if none fits."""
     shared = list(dict.fromkeys(choice for layer in layers.values() for choice in layer.choices))
     specs = []
     for choice in shared:
@@ -164,6 +202,11 @@ def _best_uniform(layers: Mapping[str, PathConv], anchors: Anchors, judge: Judge
             for name, layer in layers.items()
         }
         specs.append(spec)
+    if ledger is not None:
+        fitting = [i for i, spec in enumerate(specs) if ledger.fits(spec)]
+        shared, specs = [shared[i] for i in fitting], [specs[i] for i in fitting]
+    if not specs:
+        return {}
     losses = []
     for spec in specs:
         for name, layer in layers.items():

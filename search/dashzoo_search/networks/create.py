@@ -9,11 +9,12 @@ import timm
 from torch import nn
 
 from dashzoo_search.errors import BadBackbone, UnknownBackbone
+from dashzoo_search.networks import chain as chain  # registers chain1d and chain2d
 from dashzoo_search.networks import wrn as wrn  # registers wrn1d
 
 __all__ = ["SEQUENCE_BACKBONES", "create_backbone", "default_backbone"]
 
-SEQUENCE_BACKBONES = ("wrn1d",)
+SEQUENCE_BACKBONES = ("wrn1d", "chain1d")
 
 
 # What timm's factory takes beside a model's own arguments. A config.json may come off a hub, and

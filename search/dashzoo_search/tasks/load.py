@@ -7,6 +7,7 @@ from pathlib import Path
 from dashzoo_search.errors import BadData, UnknownTask
 from dashzoo_search.tasks.arrays import read_npz
 from dashzoo_search.tasks.digits import load_digits_task
+from dashzoo_search.tasks.planted import load_planted, planted_names
 from dashzoo_search.tasks.task import Task
 from dashzoo_search.tasks.ucr import load_ucr, ucr_names
 
@@ -15,7 +16,7 @@ __all__ = ["load_task", "task_names"]
 
 def task_names() -> tuple[str, ...]:
     """Every name `load_task` knows."""
-    return ("digits", *(f"ucr/{name}" for name in ucr_names()))
+    return ("digits", *(f"ucr/{name}" for name in ucr_names()), *planted_names())
 
 
 def load_task(data: str, *, seed: int = 0) -> Task:
@@ -32,6 +33,8 @@ def load_task(data: str, *, seed: int = 0) -> Task:
     """
     if data == "digits":
         return load_digits_task(seed=seed)
+    if data in planted_names():
+        return load_planted(data, seed=seed)
     if data in task_names():
         return load_ucr(data.removeprefix("ucr/"), seed=seed)
     path = Path(data)

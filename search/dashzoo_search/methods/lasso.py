@@ -1,0 +1,102 @@
+"""The latent group lasso: a sum over all choices in which those that do not pay their way vanish.
+
+The layer is the plain sum  A = Σ_c w_c  over choices, each laid on its own support. Penalising
+Σ_c √(numel w_c) ‖w_c‖ makes whole choices zero, and of nested supports the smaller is the cheaper
+(Jacob, Obozinski & Vert, ICML 2009). After each step of an adaptive optimiser with learning rate η
+
+    w_c ← w_c · max(0, 1 − η λ √(numel w_c) / ‖w_c‖)
+
+and the layer is scaled back to the norm it was drawn with: the norm layer after it makes its scale
+meaningless, so otherwise all choices would shrink together instead of competing. An adaptive step
+moves each weight by about η times the signal-to-noise ratio of its gradient, so a choice survives
+where that ratio, over its weights, exceeds λ: the price has no unit and needs no tuning to a loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from dashzoo_search.ops import AggConv
+
+__all__ = ["GroupLasso", "reached_energy"]
+
+
+class GroupLasso:
+    """Keeps the choices of some layers sparse.
+
+    Args:
+        layers: `AggConv`s with separate weights, as they were drawn; they become plain sums, and
+            their α is frozen.
+        price: λ ≥ 0.
+    """
+
+    def __init__(self, layers: Mapping[str, AggConv], price: float) -> None:
+        self._layers, self._price = dict(layers), price
+        self._norms: dict[str, float] = {}
+        for name, layer in self._layers.items():
+            layer.relaxation = _Ones()
+            layer.alpha.requires_grad_(False)
+            with torch.no_grad():
+                # As large in sum as one drawn choice, as the softmax of equal α would not be.
+                layer.weight.div_(math.sqrt(len(layer.choices)))
+                self._norms[name] = float(layer.weight.norm())
+
+    def shrink(self, lr: float) -> None:
+        """The proximal step that follows an optimiser's step of learning rate ``lr``."""
+        with torch.no_grad():
+            for name, layer in self._layers.items():
+                weight = layer.weight
+                norms = self.norms(layer)
+                kernels = weight[0].numel()
+                numel = torch.tensor([c.taps * kernels for c in layer.choices], dtype=norms.dtype)
+                threshold = lr * self._price * numel.sqrt().to(norms.device)
+                left = (1 - threshold / norms.clamp_min(1e-12)).clamp_min(0)
+                if not left.any():
+                    left[norms.argmax()] = 1.0
+                weight.mul_(left[_slots(layer)][:, None, None])
+                weight.mul_(self._norms[name] / weight.norm().clamp_min(1e-12))
+
+    @staticmethod
+    def norms(layer: AggConv) -> Tensor:
+        """‖w_c‖ of each choice, ``[choices]``."""
+        squares = layer.weight.detach().square().sum((1, 2))
+        sums = squares.new_zeros(len(layer.choices))
+        return sums.index_add_(0, _slots(layer), squares).sqrt()
+
+
+def reached_energy(layer: AggConv, size: tuple[int, ...]) -> list[float]:
+    """Share of the kernel's energy on each choice's support, as far as it reaches the signal.
+
+    A tap at offset t touches n − |t| of the n samples along an axis, and its energy counts by that
+    share: weights that hardly ever touch the signal can grow large unpunished.
+
+    Args:
+        layer: with any coefficients.
+        size: of the plane it sees, one integer an axis.
+
+    Returns:
+        One number a choice, 0 to 1; all 0 where the kernel is.
+    """
+    offsets, taps = layer.aggregated()
+    energy = taps.detach().double().square().sum((1, 2))
+    for axis, n in enumerate(size):
+        energy = energy * (1 - offsets[:, axis].abs() / n).clamp_min(0)
+    total = float(energy.sum()) or 1.0
+    at = torch.tensor(layer.geometry.slot_offset, device=energy.device)
+    return [
+        float(energy[at[layer.geometry.slice(index)]].sum()) / total
+        for index in range(len(layer.choices))
+    ]
+
+
+class _Ones(nn.Module):
+    def forward(self, logits: Tensor) -> Tensor:
+        return torch.ones_like(logits)
+
+
+def _slots(layer: AggConv) -> Tensor:
+    return torch.tensor(layer.geometry.slot_choice, device=layer.weight.device)

@@ -1,0 +1,195 @@
+"""A scout: where to start from, asked of one wide network before any kernel is tried alone.
+
+Kernels several layers deep only pay off together: with the one below still too small, the right
+one above looks no better than others, and a search that changes a layer at a time never moves. A
+supernet that holds all choices at once has no such trouble, and under a `GroupLasso` it ends with
+few of them. What it ends with is believed only if, on held-out samples, it beats a plain network
+trained as long, by `confidence` standard errors of the difference; else the search starts from the
+backbone's own kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dashzoo_search.methods.judge import Judge
+from dashzoo_search.methods.lasso import GroupLasso, reached_energy
+from dashzoo_search.ops import AggConv
+from dashzoo_search.spec import KernelSpec
+from dashzoo_search.supernet import Supernet
+from dashzoo_search.tasks.task import Split
+from dashzoo_search.training.loop import memory_guard
+from dashzoo_search.training.progress import OnEpoch
+from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.resume import Stage
+from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
+
+__all__ = ["Builds", "Scouted", "scout"]
+
+SLACK = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """How to make the networks a scout trains.
+
+    Attributes:
+        wide: a supernet of `AggConv`s.
+        plain: the backbone with its own kernels.
+    """
+
+    wide: Callable[[], Supernet]
+    plain: Callable[[], nn.Module]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scouted:
+    """What a scout saw.
+
+    Attributes:
+        spec: what the wide network ended with.
+        gain: by how much it beat the plain network on held-out samples, nats a sample.
+        error: standard error of that.
+        believed: whether the search starts from it.
+        skipped_steps: steps skipped because a gradient was not a number.
+    """
+
+    spec: KernelSpec
+    gain: float
+    error: float
+    believed: bool
+    skipped_steps: int
+
+    def to_json(self) -> dict[str, Any]:
+        """What the record of a search says of it."""
+        return {
+            "spec": self.spec.to_json(),
+            "gain": round(self.gain, 4) if math.isfinite(self.gain) else None,
+            "error": round(self.error, 4) if math.isfinite(self.error) else None,
+            "believed": self.believed,
+        }
+
+
+def scout(
+    builds: Builds,
+    fitted: Split,
+    heldout: Split,
+    recipe: Recipe,
+    *,
+    price: float,
+    confidence: float,
+    generator: torch.Generator,
+    on_epoch: OnEpoch,
+) -> Scouted:
+    """Train a wide and a plain network, and compare them on held-out samples.
+
+    Args:
+        builds: makes the two.
+        fitted: samples the weights are fitted to.
+        heldout: samples they are judged by.
+        recipe: of both.
+        price: see `GroupLasso`.
+        confidence: standard errors by which the wide network must win to be believed.
+        generator: shuffles the batches.
+        on_epoch: told after every epoch.
+
+    Raises:
+        TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
+        BadBundle: a checkpoint does not fit.
+    """
+    with memory_guard():
+        supernet = builds.wide()
+    layers = {n: layer for n, layer in supernet.layers.items() if isinstance(layer, AggConv)}
+    lasso = GroupLasso(layers, price)
+    with _Planes(layers) as planes:
+        wide, skipped = _losses(
+            supernet, "scout", fitted, heldout, recipe, lasso.shrink, generator, on_epoch
+        )
+    plain, also_skipped = _losses(
+        builds.plain(), "scout's rival", fitted, heldout, recipe, None, generator, on_epoch
+    )
+    gain = float(np.mean(plain - wide)) if np.isfinite(wide).all() else -math.inf
+    error = float(np.std(plain - wide)) / math.sqrt(len(wide)) if math.isfinite(gain) else math.inf
+    picked = {name: _pick(layer, planes[name]) for name, layer in layers.items()}
+    return Scouted(
+        spec=KernelSpec(
+            dims=supernet.network.dims,
+            layers={name: supernet.choices(name)[index] for name, index in picked.items()},
+        ),
+        gain=gain,
+        error=error,
+        believed=gain > confidence * error,
+        skipped_steps=skipped + also_skipped,
+    )
+
+
+def _losses(
+    network: nn.Module,
+    name: str,
+    fitted: Split,
+    heldout: Split,
+    recipe: Recipe,
+    after_step: Callable[[float], None] | None,
+    generator: torch.Generator,
+    on_epoch: OnEpoch,
+) -> tuple[NDArray[np.float64], int]:
+    device = next(network.parameters()).device
+    batches = Batches(fitted, recipe.batch_size, device=device, generator=generator)
+    weights = [p for p in network.parameters() if p.requires_grad]
+    optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
+    step = Stepper(network, weights, optimizer, schedule, precision=recipe.precision)
+    judge = Judge(network, heldout)
+    stage = Stage(name, {"network": network, "step": step, "batches": generator}, on_epoch, device)
+    with memory_guard():
+        for epoch in stage.epochs(recipe.epochs):
+            network.train()
+            losses = []
+            for x, y in batches:
+                lr = optimizer.param_groups[0]["lr"]
+                losses.append(step(x, y))
+                # The first tenth lets every choice show what it can do.
+                if after_step is not None and epoch > 0.1 * recipe.epochs:
+                    after_step(lr)
+            _, accuracy = judge.calibrate()
+            stage.tell(sum(losses) / len(losses), accuracy)
+    judge.calibrate()
+    return judge.losses(), step.skipped
+
+
+class _Planes:
+    """Records the size of the plane each layer sees, while it is entered."""
+
+    def __init__(self, layers: dict[str, AggConv]) -> None:
+        self._layers, self._sizes = layers, dict[str, tuple[int, ...]]()
+
+    def __enter__(self) -> dict[str, tuple[int, ...]]:
+        self._hooks = [
+            layer.register_forward_pre_hook(self._record(name))
+            for name, layer in self._layers.items()
+        ]
+        return self._sizes
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _record(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self._sizes[name] = tuple(inputs[0].shape[2:])
+
+        return hook
+
+
+def _pick(layer: AggConv, plane: tuple[int, ...]) -> int:
+    """Of the choices that hold nearly the most energy, the one with the fewest taps."""
+    shares = reached_energy(layer, plane)
+    near = [i for i, share in enumerate(shares) if share >= max(shares) - SLACK]
+    return min(near, key=lambda i: (layer.choices[i].taps, -shares[i]))
