@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from dashzoo_search.budget.ledger import Ledger
 from dashzoo_search.errors import BadBundle
 from dashzoo_search.methods.decide import Verdict, decide
 from dashzoo_search.methods.judge import Judge
@@ -26,6 +27,7 @@ class Anchors:
         layers: of the supernet, by name.
         explore: layers that explore in a step, on average; never more than half of them.
         confidence: see `decide`.
+        ledger: what the network may cost; None where that does not matter.
 
     Attributes:
         anchor: the choice each layer stands at.
@@ -36,9 +38,14 @@ class Anchors:
     """
 
     def __init__(
-        self, layers: Mapping[str, PathConv], *, explore: float, confidence: float
+        self,
+        layers: Mapping[str, PathConv],
+        *,
+        explore: float,
+        confidence: float,
+        ledger: Ledger | None = None,
     ) -> None:
-        self._layers, self._confidence = layers, confidence
+        self._layers, self._confidence, self._ledger = layers, confidence, ledger
         self._chance = min(0.5, explore / len(layers))
         self.anchor = {name: layer.first for name, layer in layers.items()}
         self.alive = {name: list(range(len(layer.choices))) for name, layer in layers.items()}
@@ -61,6 +68,8 @@ class Anchors:
     def move(self, judge: Judge, *, left: int, of: int) -> None:
         """Judge every choice alive, move the anchors and drop what fell behind.
 
+        Under a budget the anchors move to the best network that fits, and stay alive.
+
         Args:
             judge: holds the held-out samples.
             left: rounds still to come; after the last only the anchors are alive.
@@ -72,17 +81,21 @@ class Anchors:
             self.spread[name] = verdict.spread
             for index, behind in zip(self.alive[name], verdict.behind, strict=True):
                 self.behind[name][index] = behind
+        picks = {name: self.alive[name][verdict.pick] for name, verdict in verdicts.items()}
+        if self._ledger is not None:
+            picks = self._ledger.picks(self.behind, picks)
+        for name, verdict in verdicts.items():
             if left == 0:
-                kept = [self.alive[name][verdict.pick]]
+                kept = []
             elif dilating > 0:
                 kept = self._dilations(name, verdict, dilating)
             else:
                 kept = self._sizes(name, verdict)
-            self.anchor[name] = self.alive[name][verdict.pick]
+            self.anchor[name] = picks[name]
             own = self._layers[name].first
             if left and verdict.own_holds and own not in kept:
                 kept.append(own)
-            self.alive[name] = sorted(kept)
+            self.alive[name] = sorted({*kept, picks[name]})
         self.rest()
 
     def chances(self) -> dict[str, list[float]]:
