@@ -67,6 +67,7 @@ def test_steps_are_a_run(made_bundle, sequence_file, tmp_path, snapshot, command
     more += ["--backbone-arg", "width=4", "--kernels", "3,5", "--dilations", "1,2"]
     spec = command("search", sequence_file, "--out", out, "--epochs", 2, *more, *one).json
     results = command("train", out, "--epochs", 2, *one).json
+    assert spec.pop("tradeoff") == SearchRecord.read(out).tradeoff
     report = command("export", out, "--json").json
     card = command("card", out, "--json").json
     ours, theirs = snapshot(out), snapshot(made_bundle)

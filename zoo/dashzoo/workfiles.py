@@ -8,7 +8,7 @@ given as arrays. None of it belongs to the bundle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -67,6 +67,7 @@ class SearchRecord:
         kept: convolutions that were not searched, with the reason.
         history: weights or chances of each layer's choices over the epochs.
         uniform: the best spec with one kernel for every layer, where the search knows one.
+        tradeoff: what everything costs, and the specs worth having; see `steps.tradeoff`.
         seconds, cpu_seconds: of the search.
         resumed: how often it was killed and started again.
     """
@@ -84,6 +85,7 @@ class SearchRecord:
     seconds: float
     cpu_seconds: float
     uniform: dict[str, Any] = field(default_factory=dict)
+    tradeoff: dict[str, Any] = field(default_factory=dict)
     resumed: int = 0
 
     def write(self, folder: Path, supernet: Supernet, data: Data) -> None:
@@ -119,6 +121,7 @@ class SearchRecord:
             record = cls(**value)
             record.kernel_spec()
             record.uniform_spec()
+            record.front()
             record.search_space()
             record.build_plan()
             record.recipe()
@@ -142,6 +145,25 @@ class SearchRecord:
     def uniform_spec(self) -> KernelSpec | None:
         """The best spec with one kernel for every layer, if the search knows one."""
         return KernelSpec.from_json(self.uniform) if self.uniform else None
+
+    def front(self) -> list[KernelSpec]:
+        """The specs worth having by evidence and cost, dearest first; empty if none is known."""
+        return [KernelSpec.from_json(member["spec"]) for member in self.tradeoff.get("front", [])]
+
+    def picked(self, number: int) -> SearchRecord:
+        """This record with another spec of its front.
+
+        Raises:
+            BadData: there is no such member.
+        """
+        front = self.front()
+        if not 0 <= number < len(front):
+            listed = f"0 to {len(front) - 1}" if front else "none"
+            raise BadData(
+                f"The search has no spec number {number} to pick, but {listed}; see them with "
+                "'dashzoo search … --json', or leave --pick out"
+            )
+        return replace(self, spec=front[number].to_json())
 
     def search_space(self) -> SearchSpace:
         """The space it came from."""

@@ -45,10 +45,7 @@ class Ledger:
 
     Args:
         sheet: what everything costs.
-        budget: what was asked for.
-
-    Raises:
-        BadBudget: nothing fits.
+        budget: what was asked for; see `check`.
     """
 
     def __init__(self, sheet: CostSheet, budget: Budget) -> None:
@@ -57,11 +54,16 @@ class Ledger:
         self._limited = [columns[name] for name in budget.limits]
         self._limits = np.array(list(budget.limits.values()), dtype=np.float64)
         self._axis = columns[budget.axis]
-        self._check()
 
     @classmethod
     def open(
-        cls, supernet: Supernet, size: Sequence[int], budget: Budget, *, device: torch.device
+        cls,
+        supernet: Supernet,
+        size: Sequence[int],
+        budget: Budget,
+        *,
+        device: torch.device,
+        check: bool = True,
     ) -> Ledger:
         """Reckon the costs of ``supernet`` on samples of ``size``.
 
@@ -75,7 +77,11 @@ class Ledger:
             path = budget.latency_table
             table = LatencyTable.load(path) if path else _measured_here(device)
         # Processes that measured by themselves would not agree.
-        return cls(world.by_first(lambda: cost_sheet(supernet, size, latency=table)), budget)
+        sheet = world.by_first(lambda: cost_sheet(supernet, size, latency=table))
+        ledger = cls(sheet, budget)
+        if check:
+            ledger.check()
+        return ledger
 
     def fits(self, picks: Mapping[str, int]) -> bool:
         """Whether the network with these choices keeps every limit."""
@@ -102,7 +108,7 @@ class Ledger:
             values.append(more + per * costs[:, self._axis])
         preferred = [decided[name] for name in self.sheet.costs]
         found = self._best(values, preferred)
-        assert found is not None  # `_check` has seen that something fits
+        assert found is not None  # see `check`
         return dict(zip(self.sheet.costs, found, strict=True))
 
     def front(self, behind: Evidence) -> list[dict[str, Any]]:
@@ -162,7 +168,12 @@ class Ledger:
         costs = [each[:, self._limited] for each in self.sheet.costs.values()]
         return best_fit(values, costs, left, preferred=preferred)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Refuse limits that nothing can keep.
+
+        Raises:
+            BadBudget: naming the least that is possible.
+        """
         lowest = self.sheet.least()
         least = self.sheet.named(lowest)
         for column, (name, limit) in zip(self._limited, self.budget.limits.items(), strict=True):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from dashzoo_search.errors import BadData, DashzooError
@@ -91,4 +92,6 @@ class Budget:
         told: dict[str, Any] = {f"max_{name}": limit for name, limit in self.limits.items()}
         if self.price or self.price_on != "macs":
             told |= {"price": self.price, "price_on": self.price_on}
+        if self.latency_table is not None:
+            told["latency_table"] = Path(self.latency_table).name  # the folder is the user's own
         return told

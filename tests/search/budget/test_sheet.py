@@ -162,8 +162,8 @@ class TestLedger:
         sheet = self.sheet()
         least = sheet.named(sheet.least())
         with pytest.raises(BadBudget, match=f"has {least['macs']:,} MACs, above --max-macs 10"):
-            Ledger(sheet, Budget(max_macs=10))
-        Ledger(sheet, Budget(max_macs=least["macs"]))
+            Ledger(sheet, Budget(max_macs=10)).check()
+        Ledger(sheet, Budget(max_macs=least["macs"])).check()
 
     def test_limits_that_exclude_each_other(self):
         sheet = self.sheet()
@@ -172,7 +172,7 @@ class TestLedger:
         least = sheet.named(sheet.least())
         limits = {"max_params": least["params"], "max_receptive_field": least["receptive_field"]}
         with pytest.raises(BadBudget, match="--max-params and --max-receptive-field together"):
-            Ledger(sheet, Budget(**limits))
+            Ledger(sheet, Budget(**limits)).check()
 
     def test_a_damaged_state_is_refused(self):
         ledger = Ledger(self.sheet(), Budget(max_params=10**9))

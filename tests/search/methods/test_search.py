@@ -42,7 +42,7 @@ def test_chances_and_weights_add_up(method):
 def test_an_option_of_the_other_method_is_refused_with_its_name():
     recipe = Recipe(epochs=1, batch_size=1)
     with pytest.raises(BadData, match="--method mixture"):
-        SearchOptions.of(recipe, "paths", price=0.1)
+        SearchOptions.of(recipe, "paths", alpha_lr=0.1)
     with pytest.raises(BadData, match="no option magic"):
         SearchOptions.of(recipe, "paths", magic=1)
     with pytest.raises(BadData, match="method must be"):

@@ -153,13 +153,38 @@ def search_options(command: Command) -> Command:
                 type=float,
                 help="Paths: standard errors by which a layer's own kernel must lose.",
             ),
+            click.option("--max-params", type=int, help="Paths: most parameters."),
+            click.option("--max-macs", type=int, help="Paths: most MACs for one sample."),
+            click.option(
+                "--max-receptive-field", type=int, help="Paths: largest receptive field, samples."
+            ),
+            click.option(
+                "--max-latency",
+                type=float,
+                metavar="MS",
+                help="Paths: longest time of all convolutions for one sample.",
+            ),
+            click.option(
+                "--latency-table",
+                type=click.Path(),
+                help="Paths: times of the target, by dashzoo calibrate; default: measure here.",
+            ),
+            click.option(
+                "--price-on",
+                type=click.Choice(["params", "macs", "receptive_field", "latency"]),
+                help="Paths: what --price is on; default: macs.",
+            ),
             click.option("--alpha-lr", type=float, help="Mixture: learning rate of α."),
             click.option(
                 "--alpha-on",
                 type=click.Choice(["heldout", "train"]),
                 help="Mixture: samples α learns from.",
             ),
-            click.option("--price", type=float, help="Mixture: price on taps; 0 for none."),
+            click.option(
+                "--price",
+                type=float,
+                help="Mixture: on taps (0.3). Paths: nats the backbone's cost is worth (0).",
+            ),
             click.option(
                 "--rule",
                 type=click.Choice(["explained", "least_squares", "validation", "energy", "argmax"]),
@@ -181,6 +206,11 @@ def search_options(command: Command) -> Command:
                 "--shrink",
                 type=float,
                 help="Mixture: drop choices below this part of an equal share; 0 for none.",
+            ),
+            click.option(
+                "--dilations-at",
+                type=float,
+                help="Mixture: share of the epochs after which a layer has one dilation; 0: never.",
             ),
             click.option(
                 "--settle",

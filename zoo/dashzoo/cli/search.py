@@ -25,14 +25,24 @@ def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
     """Find a kernel size and dilation for every searchable layer of a backbone on DATA."""
     from dashzoo.cli.console import bars, print_json
     from dashzoo.steps.search import search
+    from dashzoo.workfiles import SearchRecord
 
     with together(options["device"]) as first, bars(silent=as_json or not first) as on_epoch:
         spec = search(data, out, on_epoch=on_epoch, **given(**options))
     if not first:
         return
+    found = SearchRecord.read(out).tradeoff
     if as_json:
-        print_json(spec.to_json())
+        print_json({**spec.to_json(), "tradeoff": found})
         return
     for layer, choice in spec.layers.items():
         click.echo(f"{layer}  {choice}")
+    if found:
+        axis = found["axis"]
+        front = ", ".join(
+            f"{n}: {member['cost'][axis]:,} (+{member['behind']:.3f})"
+            for n, member in enumerate(found["front"])
+        )
+        click.echo(f"{axis}: {found['searched'][axis]:,}, by default {found['default'][axis]:,}.")
+        click.echo(f"To be had with train --pick N, for nats of predicted loss: {front}.")
     click.echo(f"Next: dashzoo train {shlex.quote(str(out))}")

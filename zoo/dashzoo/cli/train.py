@@ -22,6 +22,12 @@ from dashzoo.cli.together import together
 @click.command("train")
 @folder_argument
 @train_options
+@click.option(
+    "--pick",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Train spec N of the front in search.json, instead of the one found.",
+)
 @machine_options
 @resume_options
 @click.option("--force", is_flag=True, help="Replace a trained network that is there.")

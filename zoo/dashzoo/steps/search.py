@@ -12,6 +12,7 @@ import torch
 
 from dashzoo import __version__
 from dashzoo.steps.before import require_writable
+from dashzoo.steps.tradeoff import check_budget, tradeoff
 from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
 from dashzoo.workfiles import Data, SearchRecord, resolve_data
 from dashzoo_export.bundle import refuse_overwrite
@@ -118,6 +119,7 @@ def plan_search(
     # A step of a mixture costs several of a plain network's; one of a path as much as one.
     usual = recipe.epochs if method == "paths" else max(1, recipe.epochs // 2)
     options = SearchOptions.of(replace(recipe, epochs=epochs or usual), method, **how)
+    check_budget(task, network, space, options, where)
     return SearchPlan(
         data=data,
         reference=reference,
@@ -160,6 +162,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
         options=plan.options.to_json(),
         spec=result.spec.to_json(),
         uniform=result.uniform.to_json() if result.uniform else {},
+        tradeoff=tradeoff(plan.task, supernet, plan.options, result, plan.device),
         kept=dict(supernet.kept),
         history=list(result.history),
         seconds=result.seconds,
@@ -207,7 +210,7 @@ def search(
             - ``name``: of the bundle; None takes the folder's,
             - ``method``: ``"paths"`` or ``"mixture"``, see `dashzoo_search.methods`,
             - ``heldout``: share of the training split that kernels are judged by,
-            - those of `Paths` or `Mixture`.
+            - those of `Paths`, with its `Budget`, or of `Mixture`.
 
     Returns:
         The spec, which is also in ``out/search/search.json``.

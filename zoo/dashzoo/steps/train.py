@@ -52,6 +52,7 @@ class TrainOptions:
     baseline: bool = True
     ship: Ship = "best"
     precision: str | None = None
+    pick: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -103,6 +104,8 @@ def plan_training(
     Raises:
         DashzooError: in one sentence.
     """
+    if options.pick is not None:
+        record = record.picked(options.pick)
     task = world.each_by_itself(lambda: record.task(folder))
     searched = record.recipe()
     longest = Recipe.for_samples(len(task.train), batch_size=searched.batch_size).epochs
@@ -143,7 +146,8 @@ def train_into(
             baseline_epochs=(
                 plan.recipe.epochs + record.recipe().epochs if options.baseline else None
             ),
-            ship=options.ship,
+            # Default kernels that break the budget are trained to compare, never shipped.
+            ship=options.ship if record.tradeoff.get("default_fits", True) else "searched",
             seed=record.seed,
             device=plan.device,
             on_epoch=on_epoch,
@@ -200,7 +204,8 @@ def train(
             - ``ship``: ``"best"`` (default) ships the default kernels where the searched ones
               lose on validation (or in cross-validation, where that is small); ``"searched"``
               ships those found,
-            - ``precision``: None takes that of the search.
+            - ``precision``: None takes that of the search,
+            - ``pick``: number of a spec on the search's front to train instead of the one found.
 
     Returns:
         What results.json holds.
@@ -256,6 +261,8 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
             "cpu_seconds": record.cpu_seconds,
             **options,
             "alpha": record.history,
+            "tradeoff": {k: v for k, v in record.tradeoff.items() if k != "evidence"},
+            "pick": plan.options.pick,
         },
         "recipe": {**plan.recipe.to_json(), "init": plan.options.init},
         "seed": record.seed,
