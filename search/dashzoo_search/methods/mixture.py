@@ -66,6 +66,9 @@ class Mixture:
             None leaves it where it is.
         shrink: choices whose share stays below this part of 1 / choices are dropped, see `shrink`;
             0 keeps all.
+        dilations_at: share of the epochs after which each layer keeps the sizes of one dilation,
+            the one that explains its output best; 0 leaves dilations to the rule. Sizes share
+            little with another dilation's, and only tell themselves apart once it is gone.
         settle: checks in a row with the same spec after which the kernels stand still, see
             `settling`; there is one check for every row of the history. 0 never settles.
 
@@ -83,6 +86,7 @@ class Mixture:
     temperature: float = 1.0
     temperature_end: float | None = None
     shrink: float = 0.5
+    dilations_at: float = 0.4
     settle: int = 0
 
     def __post_init__(self) -> None:
@@ -105,8 +109,9 @@ class Mixture:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise BadData(f"{name} must be a positive number, not {value}")
-        if not 0 <= self.shrink < 1:
-            raise BadData(f"shrink must be 0 or more and below 1, and is {self.shrink}")
+        for name in ("shrink", "dilations_at"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadData(f"{name} must be 0 or more and below 1, and is {getattr(self, name)}")
         if type(self.settle) is not int or self.settle < 0:
             raise BadData(f"settle must be a number of checks, or 0, not {self.settle!r}")
 
@@ -154,6 +159,8 @@ def search_mixture(
         precision=recipe.precision,
     )
     warm = max(1, round(options.warmup * recipe.epochs))
+    dilating = max(warm + 1, round(options.dilations_at * recipe.epochs))
+    dilating = dilating if options.dilations_at > 0 else 0
     every = max(1, recipe.epochs // 20)
     annealing = Annealing(
         supernet,
@@ -202,6 +209,8 @@ def search_mixture(
                     alpha_step(x, y, price())
             accuracy = evaluate(supernet, judge).accuracy
             if epoch > warm and settling.at is None:
+                if epoch == dilating:
+                    deriving.settle_dilations(shrinking)
                 shrinking.watch(epoch)
             if epoch % every == 0 or epoch == recipe.epochs:
                 row: dict[str, Any] = {"epoch": epoch, "layers": shrinking.shares()}
@@ -238,6 +247,14 @@ class _Deriving:
             self._samples,
             heldout=self._heldout,
             slack=self._options.slack,
+        )
+
+    def settle_dilations(self, shrinking: Shrinking) -> None:
+        """Leave each layer the dilation that explains its output."""
+        whole = shrinking.whole()
+        spec = self(whole, "explained").spec
+        shrinking.settle_dilations(
+            {name: whole.choices(name).index(choice) for name, choice in spec.layers.items()}
         )
 
     def settle(

@@ -9,6 +9,9 @@ least first, as long as
 So what the layer computes hardly changes (`narrow`), the step gets cheaper, and what was learned
 is kept. The choice in the lead always stays.
 
+At one more time dilations are settled (`Shrinking.settle_dilations`): each layer keeps the sizes of
+one dilation, whatever the others held.
+
 A choice that is dropped is no summand any more, yet still a candidate: rules that ask what the
 aggregated kernel is on a support may name it in the end. Only argmax cannot.
 """
@@ -83,6 +86,19 @@ class Shrinking:
                 self._peak[name] = [self._peak[name][place] for place in places]
                 self.kept[name] = list(numbers)
         self._hand_over(swaps)
+
+    def settle_dilations(self, numbers: Mapping[str, int]) -> None:
+        """Leave each layer only choices of the dilation that these numbers name, where it has any.
+
+        Unlike `watch` this may change what a layer computes by much. That is its point: what was
+        learned at other offsets is let go while there is time to learn without it.
+        """
+        wanted = {}
+        for name, number in numbers.items():
+            choices, kept = self._whole[name].choices, self.kept[name]
+            of_it = [n for n in kept if choices[n].dilation == choices[number].dilation]
+            wanted[name] = of_it or kept
+        self.keep(wanted)
 
     def settle(self, numbers: Mapping[str, int]) -> None:
         """Leave each layer one choice, which may be one it has dropped, and what it computes there.

@@ -24,7 +24,7 @@ from .echoes import echoes
 
 SPACE = SearchSpace(kernels=(3, 5, 7), dilations=(1, 2, 6))
 # α moves fast, so that much is dropped in few steps.
-FAST = {"alpha_lr": 0.5, "shrink": 0.9, "price": 1.0}
+FAST = {"alpha_lr": 0.5, "shrink": 0.9, "price": 1.0, "dilations_at": 0.0}
 
 
 class Killed(Exception):
@@ -61,7 +61,7 @@ def search(supernet, *, stop=None, epochs=8, split=None, **options):
         {"relaxation": "straight_through", "settle": 1},
         {"relaxation": "sparsemax", "temperature": 9.0},
         {"settle": 1, "alpha_lr": 2.0, "rule": "least_squares"},
-        {"rule": "validation", "temperature": 0.5},
+        {"rule": "validation", "temperature": 0.5, "dilations_at": 0.5},
     ],
     ids=lambda o: "-".join(map(str, o.values())) or "plain",
 )
@@ -94,7 +94,7 @@ def test_it_leaves_a_supernet_as_it_is_built_that_folds_to_what_it_computes(opti
 @pytest.mark.parametrize(
     "options",
     [
-        {"relaxation": "gumbel", "temperature_end": 0.3},
+        {"relaxation": "gumbel", "temperature_end": 0.3, "dilations_at": 0.5},
         {"settle": 1, "alpha_lr": 2.0, "rule": "least_squares"},
     ],
     ids=["gumbel", "settled"],
@@ -197,6 +197,32 @@ def test_shrinking_hardly_changes_what_the_supernet_computes():
     assert (before - after).abs().max() < 0.1 * before.abs().max()
     assert {id(p) for p in step.parameters} == {id(p) for p in supernet.parameters()}
     step(x, torch.tensor([0, 1, 0, 1]))
+
+
+def test_dilations_are_settled_where_a_layer_still_has_them():
+    supernet = fresh()
+    shrinking, step = shrinking_of(supernet)
+    first, second, *rest = supernet.layers
+    shrinking.keep({second: [0, 3, 6]})  # of dilation 1
+    number = supernet.choices(first).index(Choice.cube(5, 6, dims=1))
+    shrinking.settle_dilations(dict.fromkeys((first, second), number))
+    assert [str(c) for c in supernet.choices(first)] == ["k3 d6", "k5 d6", "k7 d6"]
+    assert [str(c) for c in supernet.choices(second)] == ["k3 d1", "k5 d1", "k7 d1"]
+    assert all(len(supernet.choices(name)) == 9 for name in rest)
+    step(torch.randn(4, 1, 64), torch.tensor([0, 1, 0, 1]))
+
+
+def test_a_search_settles_dilations_when_it_is_told_to():
+    for share, epoch in ((0.5, 3), (0.0, None)):
+        supernet, sizes = fresh(), []
+        result = search(supernet, epochs=6, shrink=0.0, dilations_at=share)
+        for row in result.history:
+            for name, weights in row["layers"].items():
+                used = [
+                    c.dilation for c, w in zip(supernet.choices(name), weights, strict=True) if w
+                ]
+                sizes.append((row["epoch"], len(set(used))))
+        assert {e for e, count in sizes if count == 1} == (set(range(epoch, 7)) if epoch else set())
 
 
 def test_it_can_settle_on_a_choice_it_has_dropped():
