@@ -46,7 +46,7 @@ __all__ = ["RULES", "SLACK", "Derived", "Rule", "derive", "settle"]
 
 Rule = Literal["argmax", "energy", "explained", "least_squares", "validation"]
 RULES: tuple[str, ...] = get_args(Rule)
-SLACK = 0.1
+SLACK = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 The layers are taken from input to output: when a layer is judged, all before it are already what
 they will be, so it is judged on the inputs it will have; those after it are still free, and answer
-for nothing. (Taking the layer with the least to lose first did no better, see docs/decisions.)
-A layer once restricted stays so. `methods.judge` says what a choice costs, with the statistics of
-batch norms re-estimated; `methods.decide` weighs it, with no kernel favoured as the backbone's own.
+for nothing. A layer once restricted stays so. `methods.judge` says what a choice costs, with the
+statistics of batch norms re-estimated; `methods.decide` weighs it, with no kernel favoured as the
+backbone's own.
 """
 
 from __future__ import annotations

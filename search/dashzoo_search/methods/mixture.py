@@ -58,7 +58,8 @@ class Mixture:
         alpha_on: which samples α learns from, ``"heldout"`` or ``"train"``.
         warmup: share of the epochs before α moves.
         price: weight of the price on taps.
-        rule: how the spec is derived at the end, see `derive.rules`.
+        rule: how the spec is derived at the end, see `derive.rules`; ``"validation"`` asks what α
+            learns from, which with ``alpha_on="train"`` is not held out.
         slack: how much worse than the best a smaller kernel may be there and yet be taken.
         relaxation: from α to coefficients, one of `relax.RELAXATIONS`.
         temperature: of the relaxation, during the warm-up and at its end.
@@ -80,8 +81,8 @@ class Mixture:
     alpha_on: AlphaOn = "heldout"
     warmup: float = 0.15
     price: float = 0.3
-    rule: Rule = "explained"
-    slack: float = 0.1
+    rule: Rule = "validation"
+    slack: float = 0.2
     relaxation: str = "softmax"
     temperature: float = 1.0
     temperature_end: float | None = None
