@@ -59,7 +59,7 @@ class Paths(Budget):
     Args:
         explore: layers that explore in a step, on average; never more than half of them.
         confidence: standard errors by which a layer's own kernel must lose before it is left.
-        scout: share of the epochs a `scout` gets on top, twice; 0 for none.
+        scout: epochs that each network of a `scout` gets, over those of the search; 0 for none.
         sparsity: the price the scout's choices pay, see `GroupLasso`.
 
     Raises:
@@ -68,7 +68,7 @@ class Paths(Budget):
 
     explore: float = 2.0
     confidence: float = 3.0
-    scout: float = 0.5
+    scout: float = 1.0
     sparsity: float = 0.2
 
     def __post_init__(self) -> None:
