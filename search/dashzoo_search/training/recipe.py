@@ -24,6 +24,7 @@ class Recipe:
         batch_size: samples a step.
         lr: peak learning rate.
         weight_decay: decoupled, on weights of two and more axes only.
+        momentum: AdamW's β₁.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, see `precision`.
 
     Raises:
@@ -34,6 +35,7 @@ class Recipe:
     batch_size: int
     lr: float = 3e-3
     weight_decay: float = 1e-2
+    momentum: float = 0.9
     precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
@@ -44,6 +46,8 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > low):
                 raise BadData(f"{name} must be a positive number, not {value}")
+        if not 0 <= self.momentum < 1:
+            raise BadData(f"momentum must lie between 0 and 1, and is {self.momentum}")
         if self.precision not in get_args(Precision):
             raise BadData(f"precision must be fp32, bf16 or fp16, not {self.precision!r}")
 

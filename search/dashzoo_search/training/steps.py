@@ -82,7 +82,8 @@ def weight_optimizer(
         {"params": matrices, "weight_decay": recipe.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    optimizer = AdamW([g for g in groups if g["params"]], lr=recipe.lr)
+    betas = (recipe.momentum, 0.999)
+    optimizer = AdamW([g for g in groups if g["params"]], lr=recipe.lr, betas=betas)
     return optimizer, LambdaLR(optimizer, lambda step: one_cycle(step, steps))
 
 

@@ -40,7 +40,7 @@ def problems(draw):
     return values, costs, capacity, preferred
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(problems())
 def test_the_knapsack_is_exact(problem):
     values, costs, capacity, preferred = problem
@@ -54,7 +54,7 @@ def test_the_knapsack_is_exact(problem):
     assert (total(values, found), changes) == wanted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2))
 def test_the_knapsack_is_exact_on_floats(seed, resources):
     rng = np.random.default_rng(seed)
@@ -77,7 +77,7 @@ def test_the_knapsack_is_quick_on_a_deep_network():
     assert time.process_time() - begun < 10
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(problems().filter(lambda p: p[1][0].shape[1] > 0))
 def test_every_spec_on_the_front_is_undominated_and_its_hull_is_whole(problem):
     values, costs = problem[0], [c[:, 0] for c in problem[1]]
