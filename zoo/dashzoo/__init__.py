@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dashzoo.steps.run import run
     from dashzoo.steps.search import search
     from dashzoo.steps.train import train
+    from dashzoo.steps.tune import tune
     from dashzoo_search.errors import DashzooError
     from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 
@@ -44,6 +45,7 @@ _HOMES = {
     "run": "dashzoo.steps.run",
     "search": "dashzoo.steps.search",
     "train": "dashzoo.steps.train",
+    "tune": "dashzoo.steps.tune",
 }
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "run",
     "search",
     "train",
+    "tune",
 ]
 
 

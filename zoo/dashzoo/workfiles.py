@@ -24,6 +24,7 @@ from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks import Task, load_task, task_names
 from dashzoo_search.tasks.arrays import arrays_task, read_npz, take_arrays
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.tune import Setting
 
 __all__ = ["Data", "SearchRecord", "resolve_data"]
 
@@ -66,8 +67,10 @@ class SearchRecord:
         network, space, options, spec: as their ``to_json`` gives them.
         kept: convolutions that were not searched, with the reason.
         history: weights or chances of each layer's choices over the epochs.
+        scouted, lost: see `Found`.
         uniform: the best spec with one kernel for every layer, where the search knows one.
         tradeoff: what everything costs, and the specs worth having; see `steps.tradeoff`.
+        tuned: the hyperparameters found, and on which budget; see `steps.tune`.
         seconds, cpu_seconds: of the search.
         resumed: how often it was killed and started again.
     """
@@ -85,7 +88,10 @@ class SearchRecord:
     seconds: float
     cpu_seconds: float
     uniform: dict[str, Any] = field(default_factory=dict)
+    scouted: dict[str, Any] = field(default_factory=dict)
+    lost: dict[str, float] = field(default_factory=dict)
     tradeoff: dict[str, Any] = field(default_factory=dict)
+    tuned: dict[str, Any] = field(default_factory=dict)
     resumed: int = 0
 
     def write(self, folder: Path, supernet: Supernet, data: Data) -> None:
@@ -95,6 +101,10 @@ class SearchRecord:
         if isinstance(data, Mapping):
             arrays: dict[str, Any] = {**take_arrays(data)}  # NumPy's stubs want Any
             np.savez(folder / _ARRAYS, **arrays)
+        self.save(folder)
+
+    def save(self, folder: Path) -> None:
+        """Write the record alone."""
         write_json(folder / _RECORD, {"version": _VERSION, **asdict(self)})
 
     @staticmethod
@@ -122,6 +132,7 @@ class SearchRecord:
             record.kernel_spec()
             record.uniform_spec()
             record.front()
+            record.settings()
             record.search_space()
             record.build_plan()
             record.recipe()
@@ -163,7 +174,13 @@ class SearchRecord:
                 f"The search has no spec number {number} to pick, but {listed}; see them with "
                 "'dashzoo search … --json', or leave --pick out"
             )
-        return replace(self, spec=front[number].to_json())
+        # What was tuned was tuned for other kernels.
+        return replace(self, spec=front[number].to_json(), tuned={})
+
+    def settings(self) -> dict[str, Setting]:
+        """Hyperparameters of each candidate, ``searched`` and ``default``; empty if not tuned."""
+        candidates = self.tuned.get("candidates", {})
+        return {name: Setting(**found["setting"]) for name, found in candidates.items()}
 
     def search_space(self) -> SearchSpace:
         """The space it came from."""
@@ -193,7 +210,10 @@ class SearchRecord:
 
     def supernet(self, folder: Path, task: Task) -> Supernet:
         """The trained supernet, on the CPU."""
-        net = build_network(self.build_plan(), task)
+        network = self.build_plan()
+        if "searched" in (settings := self.settings()):
+            network = replace(network, args=settings["searched"].arguments(network.args))
+        net = build_network(network, task)
         supernet = build_supernet(net, self.search_space(), task.size, kind=self.options["method"])
         load_weights(supernet, folder / _SUPERNET)
         return supernet

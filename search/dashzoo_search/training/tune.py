@@ -108,6 +108,7 @@ def tune(
     recipe: Recipe,
     *,
     name: str,
+    title: str = "",
     trials: int,
     seed: int,
     storage: str,
@@ -122,6 +123,7 @@ def tune(
         build: from a setting to what makes a fresh network, on its device.
         recipe: what to start from; epochs and batch size stay, cross-validation takes half.
         name: of the study.
+        title: of the candidate, for people; empty takes the name.
         trials: in all, those that are in the storage already among them.
         seed: of the proposals, folds, initialisation and shuffling, alike in every trial.
         storage: URL of a database, such as ``sqlite:///tune.db``.
@@ -185,8 +187,8 @@ def tune(
         whole = _trials(study, "COMPLETE")
         least = min((t.value for t in whole if t.value is not None), default=1.0)
         count = len(_trials(study, "COMPLETE", "PRUNED"))
-        on_epoch(Progress(f"tune {name}", count, trials, least, 1 - least))
-    return _winner(study, name)
+        on_epoch(Progress(f"tune {title or name}", count, trials, least, 1 - least))
+    return _winner(study, title or name)
 
 
 def seed_of(seed: int, number: int) -> int:

@@ -16,7 +16,7 @@ from dashzoo_search.training.tune import Setting, tune
 pytest.importorskip("optuna")
 
 # Far too slow a rate: what tunes it at all does better.
-RECIPE = Recipe(epochs=4, batch_size=16, lr=1e-3)
+RECIPE = Recipe(epochs=2, batch_size=16, lr=1e-3)
 
 
 def blobs(n, seed=0):
@@ -52,7 +52,7 @@ class Builds:
         return lambda rest: Net(setting.drop_rate)
 
 
-def tuned(path, builds, *, data=None, trials=7, seed=0, drop_rate=0.1, **more):
+def tuned(path, builds, *, data=None, trials=6, seed=0, drop_rate=0.1, **more):
     return tune(
         data or task(), builds, RECIPE, name="searched", trials=trials, seed=seed,
         storage=f"sqlite:///{path}", drop_rate=drop_rate, **{"on_epoch": quiet, **more},
@@ -81,7 +81,7 @@ def test_losers_are_stopped_early(tmp_path):
 def test_a_killed_study_goes_on_to_the_same_winner(tmp_path):
     whole = Builds()
     wanted = tuned(tmp_path / "whole", whole)
-    for killed in (1, 5):
+    for killed in (5,):
         path, builds = tmp_path / f"db{killed}", Builds(fails={killed})
         with pytest.raises(KeyboardInterrupt):
             tuned(path, builds)

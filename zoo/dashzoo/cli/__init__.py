@@ -22,6 +22,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "run": "Search, train, export and describe: data in, a complete bundle out.",
     "search": "Find the kernels for a task.",
+    "tune": "Tune the training of what a search found.",
     "train": "Train the network a search found.",
     "export": "Lower a trained network to ONNX and compare.",
     "card": "Draw the figures, write the card, seal the bundle.",

@@ -22,6 +22,12 @@ from dashzoo.cli.together import together
 @click.argument("data")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
 @click.option("--search-epochs", type=click.IntRange(1), help="Epochs of the search.")
+@click.option(
+    "--tune",
+    type=click.IntRange(1),
+    metavar="TRIALS",
+    help="Tune learning rate, weight decay, momentum and dropout first; default: no.",
+)
 @train_options
 @search_options
 @machine_options

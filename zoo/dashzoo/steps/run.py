@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from dashzoo.steps.card import card
 from dashzoo.steps.export import export
 from dashzoo.steps.search import plan_search, search_into
 from dashzoo.steps.train import TrainOptions, plan_training, train_into
+from dashzoo.steps.tune import tune_into
 from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
 from dashzoo.workfiles import Data, SearchRecord
 from dashzoo_export.bundle import refuse_overwrite
@@ -17,6 +19,7 @@ from dashzoo_export.session import require_runtime
 from dashzoo_search.pipeline import Init, Ship
 from dashzoo_search.training import world
 from dashzoo_search.training.progress import OnEpoch, quiet
+from dashzoo_search.training.tune import require_optuna
 
 __all__ = ["run"]
 
@@ -33,6 +36,7 @@ def run(
     init: Init = "scratch",
     baseline: bool = True,
     ship: Ship = "best",
+    tune: int = 0,
     on_epoch: OnEpoch = quiet,
     **options: Any,
 ) -> Path:
@@ -46,6 +50,7 @@ def run(
         fresh, checkpoint_every: see `search`.
         search_epochs: see ``epochs`` of `search`.
         epochs, init, baseline, ship: see `train`.
+        tune: trials of `tune` for each network; 0 for none.
         on_epoch: told after every epoch.
         options: further options of `search`, ``device`` and ``precision`` among them.
 
@@ -57,6 +62,8 @@ def run(
             call goes on from there.
     """
     require_runtime()  # now, rather than after the training
+    if tune:
+        require_optuna()
     target = Path(out)
 
     def check() -> None:
@@ -67,13 +74,25 @@ def run(
     plan = plan_search(data, target, epochs=search_epochs, **options)
     training = TrainOptions(epochs=epochs, init=init, baseline=baseline, ship=ship)
     identity = {**plan.identity("run"), "training": training.to_json()}
+    if tune:
+        identity["tune"] = tune
     with unfinished(target, identity, fresh=fresh, every=checkpoint_every) as work:
         if not work.placing:
             search_into(work.folder, plan, work.journal, on_epoch)
-            record = SearchRecord.read(work.folder)
-            prepared = plan_training(
-                work.folder, record, training, device=plan.device, threads=options.get("threads")
+            prepare = partial(
+                plan_training,
+                work.folder,
+                options=training,
+                device=plan.device,
+                threads=options.get("threads"),
             )
+            record = SearchRecord.read(work.folder)
+            if tune and not record.tuned:
+                tune_into(
+                    work.folder, prepare(record), trials=tune, storage=None, on_epoch=on_epoch
+                )
+                record = SearchRecord.read(work.folder)
+            prepared = prepare(record)
             train_into(work.folder, prepared, work.journal, on_epoch)
             world.by_first(lambda: _describe(work.folder))
         world.by_first(lambda: work.place(target, force=force))
