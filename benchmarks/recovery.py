@@ -37,7 +37,7 @@ from dashzoo_search.training.runtime import seed_everything
 
 RESULTS = Path(__file__).parent.parent / "docs" / "benchmarks" / "recovery.json"
 CPU = torch.device("cpu")
-SCORED = 3  # seeds whose networks are trained and scored too
+SCORED = 2  # seeds whose networks are trained and scored too
 RULES = ("argmax", "energy", "explained")
 
 
@@ -58,22 +58,20 @@ class Row:
 ROWS = {
     "1 layer": Row(1),
     "2 layers": Row(2),
-    "3 layers": Row(3, seeds=5),
-    "6 layers": Row(6, seeds=2),
-    "1 layer, 1000 samples": Row(1, samples=1000),
-    "2 layers, 1000 samples": Row(2, samples=1000, seeds=5),
-    "1 layer, noise 0.5": Row(1, noise=0.5, seeds=3),
-    "2 layers, noise 0.5": Row(2, noise=0.5, seeds=5),
-    "2 layers of k3 d1": Row(2, small=True, seeds=5),
-    "2 layers, shuffled labels": Row(2, shuffled=True, seeds=5),
-    "2-D, 1 layer": Row(1, dims=2, seeds=5),
-    "2-D, 2 layers": Row(2, dims=2, seeds=3),
+    "3 layers": Row(3, seeds=3),
+    "6 layers": Row(6, seeds=1),
+    "1 layer, 1000 samples": Row(1, samples=1000, seeds=5),
+    "2 layers, 1000 samples": Row(2, samples=1000, seeds=3),
+    "1 layer, noise 0.5": Row(1, noise=0.5, seeds=5),
+    "2 layers, noise 0.5": Row(2, noise=0.5, seeds=3),
+    "2 layers of k3 d1": Row(2, small=True, seeds=3),
+    "2 layers, shuffled labels": Row(2, shuffled=True, seeds=3),
+    "2-D, 1 layer": Row(1, dims=2, seeds=3),
+    "2-D, 2 layers": Row(2, dims=2, seeds=2),
     "1 layer, no scout": Row(1, method="no scout", seeds=3),
     "2 layers, no scout": Row(2, method="no scout", seeds=3),
-    "3 layers, no scout": Row(3, method="no scout", seeds=3),
     "1 layer, mixture": Row(1, method="mixture", seeds=3),
     "2 layers, mixture": Row(2, method="mixture", seeds=3),
-    "3 layers, mixture": Row(3, method="mixture", seeds=3),
 }
 
 

@@ -119,6 +119,15 @@ class Facts:
         return self.default if self.shipped == "default" and self.default else self.searched
 
     @property
+    def unchanged(self) -> bool:
+        """Whether the kernels found are the backbone's own, and the two networks one."""
+        return self.default is not None and all(
+            (layer.choice.kernel, layer.choice.dilation)
+            == (layer.default_kernel, layer.default_dilation)
+            for layer in self.layers
+        )
+
+    @property
     def has_history(self) -> bool:
         """Whether the search left mixture weights of these layers, epoch by epoch."""
         if self.search is None or not self.search.alpha:

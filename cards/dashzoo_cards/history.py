@@ -11,29 +11,48 @@ from dashzoo_cards.fields import Fields
 __all__ = ["Provenance", "Recipe", "Search"]
 
 
+_SETTINGS: dict[str, type] = {
+    "explore": float,
+    "confidence": float,
+    "alpha_on": str,
+    "rule": str,
+    "price": float,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How the kernels were searched; ``alpha`` holds (epoch, layer → mixture weights)."""
+    """How the kernels were searched.
+
+    ``settings`` are those of the method that have a place on the card, ``believed`` says whether
+    the search started from what a scout had seen (None without one), ``alpha`` holds
+    (epoch, layer → weight or chance of each choice).
+    """
 
     epochs: int
     seconds: float
     cpu_seconds: float
-    alpha_on: str
-    rule: str
-    price: float
+    method: str
+    settings: Mapping[str, str | float]
+    believed: bool | None
     alpha: tuple[tuple[int, Mapping[str, tuple[float, ...]]], ...]
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """From ``results.json:search``; raises BadBundle."""
+        scouted = fields.inside("scouted") if fields.values.get("scouted") else Fields("", {}, "")
         has_history = fields.values.get("alpha") is not None
         return cls(
             epochs=fields.integer("epochs"),
             seconds=fields.number("seconds", low=0),
             cpu_seconds=fields.number("cpu_seconds", low=0),
-            alpha_on=fields.text("alpha_on"),
-            rule=fields.text("rule"),
-            price=fields.number("price"),
+            method=fields.text("method"),
+            settings={
+                name: fields.text(name) if kind is str else fields.number(name)
+                for name, kind in _SETTINGS.items()
+                if name in fields.values
+            },
+            believed=scouted.values.get("believed") is True if scouted.values else None,
             alpha=tuple(map(_read_alpha, fields.each("alpha"))) if has_history else (),
         )
 

@@ -32,8 +32,6 @@ def render_card(facts: Facts) -> str:
     """
     task = facts.task
     raw_shape = Markdown(f"`({', '.join(map(str, (task.channels, *task.size)))})`")
-    seconds = facts.search.seconds if facts.search else 0.0
-    cpu_seconds = facts.search.cpu_seconds if facts.search else 0.0
     selection = facts.selection
     return _template().render(
         facts=facts,
@@ -47,9 +45,8 @@ def render_card(facts: Facts) -> str:
             "length": _length(facts),
             "lowering": words.lowering(facts),
             "parity": words.parity(facts),
-            "search_cpu": words.seconds(cpu_seconds),
+            "search": words.search(facts),
             "selection_seconds": words.seconds(selection.seconds) if selection else "",
-            "search_seconds": words.seconds(seconds),
             "table": words.table(facts),
             "test_use": words.test_use(facts),
         },

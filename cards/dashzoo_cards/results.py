@@ -144,10 +144,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """How it was decided which of the two networks to ship."""
+    """How it was decided which of the two networks to ship.
+
+    ``proposal`` is ``"uniform"`` where the searched network has one kernel for all layers.
+    """
 
     shipped: str
     how: str
+    proposal: str
     samples: int
     searched: Score
     default: Score
@@ -161,6 +165,7 @@ class Selection:
         return cls(
             shipped=fields.one_of("shipped", ("searched", "default")),
             how=fields.text("how"),
+            proposal=fields.one_of("proposal", ("searched", "uniform")),
             samples=fields.integer("samples", low=1),
             searched=Score.read(scores.inside("searched")),
             default=Score.read(scores.inside("default")),

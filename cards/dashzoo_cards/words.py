@@ -18,6 +18,7 @@ __all__ = [
     "lowering",
     "noise",
     "parity",
+    "search",
     "table",
     "test_use",
 ]
@@ -28,6 +29,11 @@ def choice(facts: Facts) -> Markdown:
     told = facts.selection
     if told is None:
         return Markdown("")
+    if facts.unchanged:
+        return Markdown(
+            "**The search found no kernels that held-out data clearly prefers to the backbone's "
+            "own, and kept those.** "
+        )
     searched, default = percent(told.searched.accuracy), percent(told.default.accuracy)
     on = f"in {plain(told.how)} ({searched} against {default} of {told.samples:,} examples"
     if searched == default:
@@ -37,11 +43,16 @@ def choice(facts: Facts) -> Markdown:
             f"**The kernels the search found lost to the default ones {on}), so the default ones "
             "are shipped**; both are reported below. "
         )
-    return Markdown(f"The kernels the search found beat the default ones {on}). ")
+    kernels = "one kernel for all layers that the search proposed beats"
+    if told.proposal == "searched":
+        kernels = "kernels the search found beat"
+    return Markdown(f"The {kernels} the default ones {on}). ")
 
 
 def table(facts: Facts) -> str:
     """Which of the layer table's columns the shipped network has, if not the searched ones."""
+    if facts.unchanged:
+        return "The search changed none of them."
     if facts.shipped == "searched":
         return ""
     return "The network shipped has the default kernels; beside them are those the search found."
@@ -51,6 +62,11 @@ def comparison(facts: Facts) -> Markdown:
     """Who won on test, by how much, and how many samples that is."""
     ours, name = facts.searched, code(facts.backbone)
     count = facts.task.counts["test"]
+    if facts.unchanged:
+        return Markdown(
+            f"It classifies {percent(ours.test.accuracy)} of {count:,} test examples, and there is "
+            "no other network to compare it with."
+        )
     kind = "searched kernels" if facts.space is not None else "these kernels"
     score = f"With {kind} it classifies {percent(ours.test.accuracy)} of {count:,} test examples"
     if facts.default is None:
@@ -87,6 +103,24 @@ def noise(ours: Outcome, theirs: Outcome, count: int) -> str:
     return f"Chance on a test set of this size accounts for ±{100 * band:.2f} points; one seed."
 
 
+def search(facts: Facts) -> Markdown:
+    """How the kernels were searched, in a line."""
+    told = facts.search
+    if told is None:
+        return Markdown("none")
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {value if isinstance(value, float) else code(value)}"
+        for name, value in told.settings.items()
+    )
+    start = {
+        None: "",
+        True: ", from where a scout pointed",
+        False: ", from the backbone's own kernels, which a scout did not beat",
+    }[told.believed]
+    took = f"{seconds(told.seconds)} ({seconds(told.cpu_seconds)} CPU)"
+    return Markdown(f"{told.epochs:,} epochs by {code(told.method)}{start}; {settings}; {took}")
+
+
 def budget(facts: Facts) -> Markdown:
     """What each side was given to train with, and what the search took on top."""
     search = facts.search
@@ -94,6 +128,8 @@ def budget(facts: Facts) -> Markdown:
     if facts.default is None:
         return Markdown(f"It was trained for {facts.searched.epochs:,} epochs.{cost}")
     ours, theirs = facts.searched.epochs, facts.default.epochs
+    if facts.unchanged:
+        return Markdown(f"It was trained for {theirs:,} epochs.{cost}")
     if search is not None and ours + search.epochs == theirs:
         took = seconds(search.seconds + facts.searched.seconds)
         took += f" against {seconds(facts.default.seconds)}"

@@ -6,6 +6,7 @@ its default kernels beside it, and only then opens the test split, once.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from dashzoo_search.methods.scout import Builds
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.plan import Network, build_network, count_macs, layer_table
 from dashzoo_search.search import Method, SearchOptions, SearchResult, search_kernels
-from dashzoo_search.selection import Selection, select
+from dashzoo_search.selection import Choosing, Selection
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks.task import Split, Task
@@ -90,7 +91,10 @@ class TrainResult:
         network: the one to ship, in eval mode.
         shipped: its name, ``"searched"`` or ``"default"``.
         selection: how that was decided; None when there was nothing to decide.
-        metrics: by network (``searched``, ``default``): fit, test score, parameters and MACs.
+        metrics: by network (``searched``, ``default``): fit, test score, parameters and MACs. The
+            two are one where the search kept the backbone's own kernels.
+        folded: validation and test score of the supernet as the search left it, folded and with
+            batch statistics taken anew, but not trained further; None without a supernet.
         layers: one row for every searched convolution, beside its default.
         kept: every other convolution, with the reason.
         test_reads: how often the test split was read.
@@ -100,6 +104,7 @@ class TrainResult:
     shipped: str
     selection: Selection | None
     metrics: dict[str, dict[str, Any]]
+    folded: dict[str, Any] | None
     layers: tuple[dict[str, Any], ...]
     kept: dict[str, str]
     test_reads: int
@@ -111,24 +116,29 @@ def run_training(
     recipe: Recipe,
     *,
     spec: KernelSpec,
+    uniform: KernelSpec | None = None,
     supernet: Supernet | None,
+    init: Init = "scratch",
     baseline_epochs: int | None,
     ship: Ship = "best",
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch = quiet,
 ) -> TrainResult:
-    """Train the network ``spec`` makes and the default kernels; choose; then read test, once.
+    """Train the networks a search proposes and the default kernels; choose; read test, once.
 
     Args:
         task: its train split is fitted, its val split picks the epoch.
         network: backbone and its arguments.
-        recipe: for both networks.
-        spec: kernels to train.
-        supernet: to take the searched weights from; None starts from scratch. Left one-hot.
+        recipe: for every network.
+        spec: the kernels found.
+        uniform: another proposal of the search; takes the place of ``spec`` where held-out data
+            prefers it. Only asked with ``ship="best"`` and a baseline.
+        supernet: the trained supernet, if it is there. Left at ``spec``.
+        init: whether training ``spec`` starts from the supernet's weights.
         baseline_epochs: epochs of the network with default kernels; None leaves it out.
-        ship: ``"best"`` lets `select` choose between the two, ``"searched"`` does not ask.
-        seed: initialises and shuffles, alike for both networks.
+        ship: ``"best"`` lets held-out data choose, ``"searched"`` does not ask.
+        seed: initialises and shuffles, alike for every network.
         device: where to train.
         on_epoch: told after every epoch.
 
@@ -136,58 +146,82 @@ def run_training(
         BadSpec: the spec does not fit the backbone.
         TrainingFailed: training diverged or ran out of memory.
     """
-    rows, kept, own = layer_table(network, task, spec)
-    trained: dict[str, tuple[SearchedNet, FitResult]] = {}
-    generator = seed_everything(seed)
-    if supernet is None:
-        net = build_network(network, task, spec=spec, device=device)
-    else:
+    _, _, own = layer_table(network, task, spec)
+    net = None
+    if supernet is not None:
         net = fold(supernet, spec)
         reestimate(net, task.train)
-    trained["searched"] = (
-        net,
-        fit(net, task.train, task.val, recipe, generator=generator, on_epoch=on_epoch),
-    )
-    selection = None
+    as_left = copy.deepcopy(net)
+    asked = ship == "best" and baseline_epochs is not None
+    proposals = {"searched": spec}
+    if asked and uniform is not None:
+        proposals["uniform"] = uniform
     if baseline_epochs is not None:
+        proposals = {name: found for name, found in proposals.items() if found != own}
+
+    def train(
+        name: str, kernels: KernelSpec, epochs: int, start: SearchedNet | None = None
+    ) -> tuple[SearchedNet, FitResult]:
         generator = seed_everything(seed)
-        plain = build_network(network, task, spec=own, device=device)
-        longer = replace(recipe, epochs=baseline_epochs)
-        trained["default"] = (
-            plain,
-            fit(
-                plain, task.train, task.val, longer,
-                generator=generator, on_epoch=on_epoch, stage="default kernels",
-            ),
-        )  # fmt: skip
-        if ship == "best":
-            selection = select(
-                task,
-                {
-                    "searched": partial(_fresh, network, task, spec, device),
-                    "default": partial(_fresh, network, task, own, device),
-                },
-                {name: result.val for name, (_, result) in trained.items()},
-                recipe,
-                seed=seed,
-                on_epoch=on_epoch,
-            )
+        net = start or build_network(network, task, spec=kernels, device=device)
+        stage = {"searched": "train", "default": "default kernels"}.get(name, f"{name} kernels")
+        longer = replace(recipe, epochs=epochs)
+        result = fit(
+            net, task.train, task.val, longer, generator=generator, on_epoch=on_epoch, stage=stage
+        )
+        return net, result
+
+    choosing = Choosing(task, recipe, seed=seed, on_epoch=on_epoch)
+    if asked and proposals and not choosing.by_validation:
+        builds = {name: partial(_fresh, network, task, s, device) for name, s in proposals.items()}
+        builds["default"] = partial(_fresh, network, task, own, device)
+        choosing.cross_validate(builds)
+        best = choosing.best_of(proposals)
+        proposals = {best: proposals[best]}
+    trained = {}
+    for name, kernels in proposals.items():
+        start = net if init == "searched" and name == "searched" else None
+        trained[name] = train(name, kernels, recipe.epochs, start)
+    if baseline_epochs is not None:
+        trained["default"] = train("default", own, baseline_epochs)
+    choosing.note_validation({name: result.val for name, (_, result) in trained.items()})
+    shipped, selection = "searched", None
+    if proposals:
+        best = choosing.best_of(proposals)
+        spec = proposals[best]
+        trained["searched"] = trained[best]
+        if asked:
+            selection = choosing.between(best, "default")
+            shipped = selection.shipped
+    else:  # the search kept the backbone's own kernels, and has nothing to set against them
+        trained["searched"] = trained["default"]
+        shipped, selection = "default", choosing.kept()
 
     test = task.test.open()
     metrics: dict[str, dict[str, Any]] = {}
-    for name, (one, result) in trained.items():
+    for name in ("searched", "default"):
+        if name not in trained:
+            continue
+        one, result = trained[name]
         metrics[name] = {
             **result.to_json(),
             "test": evaluate(one, test).to_json(),
             "parameters": sum(p.numel() for p in one.parameters()),
             "macs": count_macs(one, task.size),
         }
-    shipped = selection.shipped if selection else "searched"
+    folded = None
+    if as_left is not None:
+        folded = {
+            "val": evaluate(as_left, task.val).to_json(),
+            "test": evaluate(as_left, test).to_json(),
+        }
+    rows, kept, _ = layer_table(network, task, spec)
     return TrainResult(
         network=trained[shipped][0],
         shipped=shipped,
         selection=selection,
         metrics=metrics,
+        folded=folded,
         layers=rows,
         kept=kept,
         test_reads=task.test.reads,

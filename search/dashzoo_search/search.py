@@ -15,7 +15,7 @@ import torch
 from dashzoo_search.errors import BadData
 from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.mixture import Mixture, search_mixture
-from dashzoo_search.methods.paths import Paths, search_paths
+from dashzoo_search.methods.paths import JUDGED, Paths, search_paths
 from dashzoo_search.methods.scout import Builds
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.splits import cut_fraction
@@ -24,7 +24,9 @@ from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import Stopwatch
 
-__all__ = ["METHODS", "Method", "SearchOptions", "SearchResult", "search_kernels"]
+__all__ = ["METHODS", "Method", "SearchOptions", "SearchResult", "epochs_spent", "search_kernels"]
+
+HELDOUT = 0.3
 
 Method = Literal["paths", "mixture"]
 METHODS: Mapping[str, type[Paths] | type[Mixture]] = {"paths": Paths, "mixture": Mixture}
@@ -37,7 +39,8 @@ class SearchOptions:
     Args:
         recipe: epochs, batch size and the weights' optimiser.
         how: the method and its own options, `Paths` or `Mixture`.
-        heldout: share of the training split held out to judge kernels by.
+        heldout: share of the training split held out to judge kernels by; None takes 0.3, or what
+            makes `JUDGED` samples where that is less.
 
     Raises:
         BadData: a value out of range.
@@ -45,10 +48,10 @@ class SearchOptions:
 
     recipe: Recipe
     how: Paths | Mixture = field(default_factory=Paths)
-    heldout: float = 0.3
+    heldout: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.heldout < 1:
+        if self.heldout is not None and not 0 < self.heldout < 1:
             raise BadData(f"heldout must lie between 0 and 1, and is {self.heldout}")
 
     @property
@@ -58,7 +61,7 @@ class SearchOptions:
 
     @classmethod
     def of(
-        cls, recipe: Recipe, method: str = "paths", *, heldout: float = 0.3, **own: Any
+        cls, recipe: Recipe, method: str = "paths", *, heldout: float | None = None, **own: Any
     ) -> SearchOptions:
         """Options by name, those of the method among them.
 
@@ -103,6 +106,20 @@ class SearchResult(Found):
     cpu_seconds: float
 
 
+def epochs_spent(options: Mapping[str, Any]) -> int:
+    """Epochs of training that a search takes in all, those of a scout's two networks included.
+
+    Args:
+        options: as `SearchOptions.to_json` gives them.
+
+    >>> epochs_spent(SearchOptions.of(Recipe(epochs=10, batch_size=1), scout=0.5).to_json())
+    20
+    """
+    epochs: int = options["recipe"]["epochs"]
+    share = options.get("scout", 0)
+    return epochs + (2 * max(1, round(share * epochs)) if share else 0)
+
+
 def search_kernels(
     supernet: Supernet,
     train: Split,
@@ -134,7 +151,8 @@ def search_kernels(
     fitted = judge = train
     if not (isinstance(how, Mixture) and how.alpha_on == "train"):
         try:
-            rest, cut = cut_fraction(train.y, options.heldout, seed=seed, array="y_train")
+            share = options.heldout or min(HELDOUT, JUDGED / len(train))
+            rest, cut = cut_fraction(train.y, share, seed=seed, array="y_train")
         except BadData as error:
             raise BadData(
                 "No class has two training samples, so none can be held out to search on; give "

@@ -8,7 +8,7 @@ validation together, from scratch for both, with no epoch selected. Test data is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from dashzoo_search.training.progress import OnEpoch, Progress
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import Stopwatch, seed_everything
 
-__all__ = ["ENOUGH", "Build", "Selection", "cross_validate", "select"]
+__all__ = ["ENOUGH", "Build", "Choosing", "Selection", "cross_validate"]
 
 ENOUGH = 100
 FOLDS = 3
@@ -37,10 +37,15 @@ class Selection:
     """Which network is shipped, and why.
 
     Attributes:
-        shipped: name of the most accurate candidate; of equally accurate ones, that of lower loss.
-        how: ``"validation"`` or ``"3-fold cross-validation"``.
+        shipped: ``"searched"`` or ``"default"``: the more accurate, of equally accurate ones that
+            of lower loss.
+        how: ``"validation"``, ``"3-fold cross-validation"``, or ``"the search itself"``, which
+            kept the backbone's own kernels.
         samples: how many the scores are over.
-        scores: of each candidate.
+        scores: of those two.
+        proposal: which of the search's proposals ``searched`` is, ``"searched"`` being that with a
+            kernel for each layer and ``"uniform"`` that with one for all.
+        proposals: score of each of them that was asked for one.
         seconds, cpu_seconds: what the decision took.
     """
 
@@ -48,6 +53,8 @@ class Selection:
     how: str
     samples: int
     scores: Mapping[str, Score]
+    proposal: str
+    proposals: Mapping[str, Score]
     seconds: float
     cpu_seconds: float
 
@@ -56,43 +63,81 @@ class Selection:
         return asdict(self)
 
 
-def select(
-    task: Task,
-    builds: Mapping[str, Build],
-    validated: Mapping[str, Score],
-    recipe: Recipe,
-    *,
-    seed: int,
-    on_epoch: OnEpoch,
-) -> Selection:
-    """Choose among candidates.
+class Choosing:
+    """A choice among candidates, by validation or by cross-validation.
 
     Args:
         task: its train and val splits are used.
-        builds: makes a fresh network of each candidate.
-        validated: score of each trained candidate on the validation split.
         recipe: of the training; cross-validation takes half its epochs.
         seed: cuts the folds, initialises and shuffles, alike for every candidate.
         on_epoch: told after every epoch.
-
-    Raises:
-        TrainingFailed: a candidate diverged.
     """
-    watch = Stopwatch()
-    if len(task.val) >= ENOUGH:
-        how, samples, scores = "validation", len(task.val), dict(validated)
-    else:
-        pool = Split(
-            np.concatenate([task.train.X, task.val.X]), np.concatenate([task.train.y, task.val.y])
+
+    def __init__(self, task: Task, recipe: Recipe, *, seed: int, on_epoch: OnEpoch) -> None:
+        self._task, self._recipe, self._seed, self._on_epoch = task, recipe, seed, on_epoch
+        self._scores: dict[str, Score] = {}
+        self._took = {"seconds": 0.0, "cpu_seconds": 0.0}
+        self.by_validation = len(task.val) >= ENOUGH
+
+    def cross_validate(self, builds: Mapping[str, Build]) -> None:
+        """Score candidates over train and validation together, in networks that are thrown away.
+
+        Raises:
+            TrainingFailed: a candidate diverged.
+        """
+        watch = Stopwatch()
+        train, val = self._task.train, self._task.val
+        pool = Split(np.concatenate([train.X, val.X]), np.concatenate([train.y, val.y]))
+        shorter = replace(self._recipe, epochs=max(1, self._recipe.epochs // 2))
+        self._scores = cross_validate(
+            pool, builds, shorter, seed=self._seed, on_epoch=self._on_epoch
         )
-        how, samples = f"{FOLDS}-fold cross-validation", len(pool)
-        shorter = replace(recipe, epochs=max(1, recipe.epochs // 2))
-        scores = cross_validate(pool, builds, shorter, seed=seed, on_epoch=on_epoch)
-    shipped = next(iter(scores))
-    for name, score in scores.items():
-        if score.better_than(scores[shipped]):
-            shipped = name
-    return Selection(shipped=shipped, how=how, samples=samples, scores=scores, **watch.to_json())
+        self._took = watch.to_json()
+
+    def note_validation(self, scores: Mapping[str, Score]) -> None:
+        """Take the trained candidates' scores on the validation split, if they are to decide."""
+        if not self._scores:
+            self._scores = dict(scores)
+
+    def best_of(self, names: Iterable[str]) -> str:
+        """The best of ``names``, the first of equals."""
+        first, *others = names
+        for name in others:
+            if self._scores[name].better_than(self._scores[first]):
+                first = name
+        return first
+
+    def between(self, proposal: str, default: str) -> Selection:
+        """Choose between the search's best proposal and the default kernels."""
+        best = self.best_of((proposal, default))
+        return self._selection(
+            shipped="default" if best == default else "searched",
+            how="validation" if self.by_validation else f"{FOLDS}-fold cross-validation",
+            samples=len(self._task.val) + (0 if self.by_validation else len(self._task.train)),
+            proposal=proposal,
+        )
+
+    def kept(self) -> Selection:
+        """There was nothing to choose: the search kept the backbone's own kernels."""
+        self._scores["searched"] = self._scores["default"]
+        return self._selection(
+            shipped="default",
+            how="the search itself",
+            samples=len(self._task.val),
+            proposal="searched",
+        )
+
+    def _selection(self, *, shipped: str, how: str, samples: int, proposal: str) -> Selection:
+        scores = self._scores
+        return Selection(
+            shipped=shipped,
+            how=how,
+            samples=samples,
+            scores={"searched": scores[proposal], "default": scores["default"]},
+            proposal=proposal,
+            proposals={name: score for name, score in scores.items() if name != "default"},
+            **self._took,
+        )
 
 
 def cross_validate(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from dashzoo_search.selection import ENOUGH, cross_validate, select
+from dashzoo_search.selection import ENOUGH, Choosing, cross_validate
 from dashzoo_search.tasks import Split
 from dashzoo_search.tasks.task import classification_task
 from dashzoo_search.training import Recipe, Score
@@ -44,6 +44,15 @@ def builds(seen):
         "searched": lambda rest: Recording(seen.setdefault("searched", set()), learns=False),
         "default": lambda rest: Recording(seen.setdefault("default", set()), learns=True),
     }
+
+
+def select(data, candidates, scores, recipe, *, seed, on_epoch):
+    """What training does with a choice, without the training."""
+    choosing = Choosing(data, recipe, seed=seed, on_epoch=on_epoch)
+    if not choosing.by_validation:
+        choosing.cross_validate(candidates)
+    choosing.note_validation(scores)
+    return choosing.between("searched", "default")
 
 
 def test_small_validation_splits_are_cross_validated_and_the_better_one_ships():
@@ -99,4 +108,24 @@ def test_no_sample_is_judged_by_a_network_that_saw_it(monkeypatch):
 def test_the_decision_is_told_as_json(scores):
     told = select(task(5 * ENOUGH), {}, scores, RECIPE, seed=0, on_epoch=quiet).to_json()
     assert told["scores"]["searched"] == {"accuracy": 0.2, "loss": 1}
-    assert set(told) == {"shipped", "how", "samples", "scores", "seconds", "cpu_seconds"}
+    assert told["proposal"] == "searched"
+    assert told["proposals"] == {"searched": {"accuracy": 0.2, "loss": 1}}
+
+
+def test_the_best_proposal_is_set_against_the_default_kernels():
+    choosing = Choosing(task(5 * ENOUGH), RECIPE, seed=0, on_epoch=quiet)
+    scores = {"searched": Score(0.8, 1), "uniform": Score(0.95, 1), "default": Score(0.9, 1)}
+    choosing.note_validation(scores)
+    assert choosing.best_of(["searched", "uniform"]) == "uniform"
+    done = choosing.between("uniform", "default")
+    assert (done.shipped, done.proposal) == ("searched", "uniform")
+    assert done.scores["searched"].accuracy == 0.95
+    assert set(done.proposals) == {"searched", "uniform"}
+
+
+def test_a_search_that_kept_everything_leaves_nothing_to_choose():
+    choosing = Choosing(task(60), RECIPE, seed=0, on_epoch=quiet)
+    choosing.note_validation({"default": Score(0.9, 1)})
+    done = choosing.kept()
+    assert (done.shipped, done.how) == ("default", "the search itself")
+    assert done.scores["searched"] == done.scores["default"]

@@ -9,8 +9,8 @@ anchor, and choices that fell behind are dropped: dilations first, because sizes
 share weights and can only be told apart once it is settled, then sizes. After the last round each
 layer stays at its anchor and the network trains on, so that its weights can be kept.
 
-Before that a `scout` may say where to start: layers that only pay off together are not found one
-at a time. A choice explored in few steps is scored worse than it would do alone, so the method
+Before that a `scout` may say where to start, and settle the dilations: layers that only pay off
+together are not found one at a time. A choice explored in few steps is scored worse than it would do alone, so the method
 errs towards the kernels it starts from.
 
 Relatives: single-path one-shot search (Guo et al., ECCV 2020), its fairness by sampling, and
@@ -143,7 +143,7 @@ def search_paths(
         )
         if scouted.believed:
             for name, choice in scouted.spec.layers.items():
-                anchors.anchor[name] = supernet.choices(name).index(choice)
+                anchors.start(name, supernet.choices(name).index(choice))
     judge = Judge(supernet, heldout)
     rounds = sorted({max(1, round(share * recipe.epochs)) for share in ROUNDS})
     every = max(1, recipe.epochs // 20)

@@ -10,12 +10,14 @@ import torch
 
 import dashzoo_search.methods.mixture as mixture_module
 import dashzoo_search.methods.paths as paths_module
+import dashzoo_search.methods.scout as scout_module
 import dashzoo_search.training.loop as loop_module
 from dashzoo_search.methods.judge import Judge
+from dashzoo_search.networks.convs import conv_layers
 from dashzoo_search.pipeline import run_search, run_training
 from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import SearchOptions
-from dashzoo_search.spec import SearchSpace
+from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 from dashzoo_search.tasks import SealedSplit, Split
 from dashzoo_search.tasks.arrays import read_npz
 from dashzoo_search.tasks.task import classification_task
@@ -46,6 +48,31 @@ def test_a_sealed_split_counts():
     assert sealed.reads == 2
 
 
+def other_than(spec):
+    """Kernels the search would not end with: nothing here is learnt in its few epochs."""
+    return KernelSpec(dims=1, layers=dict.fromkeys(spec.layers, Choice.cube(5, 1, dims=1)))
+
+
+def uniform(spec):
+    return KernelSpec(dims=1, layers=dict.fromkeys(spec.layers, Choice.cube(3, 1, dims=1)))
+
+
+def test_a_search_that_kept_every_kernel_trains_one_network(task):
+    own = {}
+    net = build_network(NETWORK, task)
+    for layer in conv_layers(net.backbone, torch.zeros(2, task.channels, 1, *task.size), dims=1):
+        if not layer.reason:
+            own[layer.name] = layer.choice
+    stages = set()
+    done = run_training(
+        task, NETWORK, RECIPE, spec=KernelSpec(dims=1, layers=own), supernet=None,
+        baseline_epochs=2, seed=0, device=CPU, on_epoch=lambda p: stages.add(p.stage),
+    )  # fmt: skip
+    assert stages == {"default kernels"}
+    assert (done.shipped, done.selection.how) == ("default", "the search itself")
+    assert done.metrics["searched"] == done.metrics["default"]
+
+
 @pytest.mark.parametrize("baseline_epochs", [None, 2])
 def test_test_is_read_once_after_all_training(task, baseline_epochs):
     reads = []
@@ -54,16 +81,20 @@ def test_test_is_read_once_after_all_training(task, baseline_epochs):
         reads.append((progress.stage, task.test.reads))
 
     options = SearchOptions(recipe=RECIPE)
-    supernet, result = run_search(task, NETWORK, SPACE, options, seed=0, device=CPU, on_epoch=watch)
+    _, result = run_search(task, NETWORK, SPACE, options, seed=0, device=CPU, on_epoch=watch)
     assert task.test.reads == 0
     done = run_training(
-        task, NETWORK, RECIPE, spec=result.spec, supernet=supernet,
-        baseline_epochs=baseline_epochs, seed=0, device=CPU, on_epoch=watch,
+        task, NETWORK, RECIPE, spec=other_than(result.spec), supernet=None,
+        uniform=uniform(result.spec), baseline_epochs=baseline_epochs, seed=0, device=CPU,
+        on_epoch=watch,
     )  # fmt: skip
     assert {count for _, count in reads} == {0}
-    assert {stage for stage, _ in reads} == {"search", "train"} | (
-        {"default kernels", "final choice"} if baseline_epochs else set()
-    )
+    searched = {"scout", "scout's rival", "search"}
+    stages = {stage for stage, _ in reads} - {"uniform kernels"}
+    if baseline_epochs:
+        assert searched | {"default kernels", "final choice"} <= stages
+    else:
+        assert stages == searched | {"train"}
     assert task.test.reads == done.test_reads == 1
     assert set(done.metrics) == {"searched"} | ({"default"} if baseline_epochs else set())
 
@@ -89,14 +120,17 @@ def test_only_train_is_learnt_from(task, monkeypatch, method):
     original = loop_module.evaluate
     for module in (mixture_module, paths_module, loop_module):
         monkeypatch.setattr(module, "Batches", Recorded)
-    monkeypatch.setattr(paths_module, "Judge", Heard)
+    for module in (paths_module, scout_module):
+        monkeypatch.setattr(module, "Judge", Heard)
+    monkeypatch.setattr(scout_module, "Batches", Recorded)
     monkeypatch.setattr(loop_module, "evaluate", recorded)
-    supernet, result = run_search(
+    _, result = run_search(
         task, NETWORK, SPACE, SearchOptions.of(RECIPE, method), seed=0, device=CPU
     )
     assert stepped == rows(task.train.X)
+    spec = other_than(result.spec)
     run_training(
-        task, NETWORK, RECIPE, spec=result.spec, supernet=supernet, baseline_epochs=1,
+        task, NETWORK, RECIPE, spec=spec, supernet=None, baseline_epochs=1,
         ship="searched", seed=0, device=CPU,
     )  # fmt: skip
     assert stepped == rows(task.train.X)
@@ -107,7 +141,7 @@ def test_only_train_is_learnt_from(task, monkeypatch, method):
         task,
         NETWORK,
         RECIPE,
-        spec=result.spec,
+        spec=spec,
         supernet=None,
         baseline_epochs=1,
         seed=0,

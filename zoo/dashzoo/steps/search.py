@@ -162,6 +162,8 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
         options=plan.options.to_json(),
         spec=result.spec.to_json(),
         uniform=result.uniform.to_json() if result.uniform else {},
+        scouted=dict(result.scouted),
+        lost=dict(result.lost),
         tradeoff=tradeoff(plan.task, supernet, plan.options, result, plan.device),
         kept=dict(supernet.kept),
         history=list(result.history),

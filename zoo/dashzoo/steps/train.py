@@ -28,6 +28,7 @@ from dashzoo_export.weights import save_weights
 from dashzoo_search.errors import BundleExists
 from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
 from dashzoo_search.plan import batch_macs
+from dashzoo_search.search import epochs_spent
 from dashzoo_search.tasks import Task
 from dashzoo_search.training import world
 from dashzoo_search.training.precision import resolve_precision
@@ -135,17 +136,17 @@ def train_into(
         BadBundle: a checkpoint is damaged.
     """
     record, task, options = plan.record, plan.task, plan.options
-    searched = options.init == "searched"
+    spent = epochs_spent(record.options)
     with journal.room("train").active():
         done = run_training(
             task,
             record.build_plan(),
             plan.recipe,
             spec=record.kernel_spec(),
-            supernet=record.supernet(folder, task).to(plan.device) if searched else None,
-            baseline_epochs=(
-                plan.recipe.epochs + record.recipe().epochs if options.baseline else None
-            ),
+            uniform=record.uniform_spec(),
+            supernet=record.supernet(folder, task).to(plan.device),
+            init=options.init,
+            baseline_epochs=plan.recipe.epochs + spent if options.baseline else None,
             # Default kernels that break the budget are trained to compare, never shipped.
             ship=options.ship if record.tradeoff.get("default_fits", True) else "searched",
             seed=record.seed,
@@ -253,13 +254,16 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
             for layer, reason in done.kept.items()
         ],
         "metrics": {"default": None, **done.metrics},
+        "folded": done.folded,
         "selection": done.selection.to_json() if done.selection else None,
         "test_reads": done.test_reads,
         "search": {
-            "epochs": record.options["recipe"]["epochs"],
+            "epochs": epochs_spent(record.options),
             "seconds": record.seconds,
             "cpu_seconds": record.cpu_seconds,
             **options,
+            "scouted": record.scouted,
+            "lost": record.lost,
             "alpha": record.history,
             "tradeoff": {k: v for k, v in record.tradeoff.items() if k != "evidence"},
             "pick": plan.options.pick,

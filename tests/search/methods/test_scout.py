@@ -1,0 +1,121 @@
+"""A scout sees what several layers only show together, and is believed only when it wins."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dashzoo_search.choice import Choice
+from dashzoo_search.methods.lasso import GroupLasso, reached_energy
+from dashzoo_search.methods.scout import Builds, scout
+from dashzoo_search.networks import SearchedNet
+from dashzoo_search.ops import AggConv
+from dashzoo_search.spec import SearchSpace
+from dashzoo_search.supernet import build_supernet
+from dashzoo_search.tasks import Split
+from dashzoo_search.tasks.planted import planted_task
+from dashzoo_search.training.progress import quiet
+from dashzoo_search.training.recipe import Recipe
+
+CHOICES = [Choice.cube(k, d, dims=1) for k in (3, 7) for d in (1, 3)]
+
+
+def look(split, *, epochs, price=0.2):
+    """Scout a one-layer chain."""
+    torch.manual_seed(0)
+
+    def net():
+        args = {"depth": 1, "width": 16}
+        classes = int(split.y.max()) + 1
+        return SearchedNet("chain1d", dims=1, in_chans=1, num_classes=classes, backbone_args=args)
+
+    def wide():
+        return build_supernet(net(), SearchSpace(kernels=(3, 7, 11), dilations=(1, 5)), (65,))
+
+    cut = len(split) * 2 // 3
+    return scout(
+        Builds(wide=wide, plain=net),
+        split.take(np.arange(cut)),
+        split.take(np.arange(cut, len(split))),
+        Recipe(epochs=epochs, batch_size=32, lr=1e-2),
+        price=price,
+        confidence=3.0,
+        generator=torch.Generator().manual_seed(0),
+        on_epoch=quiet,
+    )
+
+
+def test_a_planted_kernel_is_seen_and_believed():
+    (planted,) = [Choice.cube(7, 5, dims=1)]
+    found = look(planted_task([planted], samples=2400, seed=0).train, epochs=12)
+    assert found.believed
+    assert found.gain > 0.5
+    assert found.spec.layers["layers.0.conv"].dilation == (5,)
+    assert found.to_json()["believed"] is True
+
+
+def test_shuffled_labels_are_not_believed():
+    split = planted_task([Choice.cube(7, 5, dims=1)], samples=900, seed=0, shuffled=True).train
+    assert not look(split, epochs=6).believed
+
+
+def test_the_proximal_step_is_that_of_the_group_lasso():
+    """Against the definition, choice by choice, and with the norm kept."""
+    torch.manual_seed(0)
+    layer = AggConv(3, 4, CHOICES, bias=False)
+    lasso = GroupLasso({"a": layer}, price=0.3)
+    norm = float(layer.weight.detach().norm())
+    with torch.no_grad():
+        layer.weight.add_(0.05 * torch.randn_like(layer.weight))
+    kernels = [layer.choice_weight(i).detach().clone() for i in range(4)]
+    lasso.shrink(0.1)
+    wanted = []
+    for choice, kernel in zip(CHOICES, kernels, strict=True):
+        threshold = 0.1 * 0.3 * (choice.taps * 12) ** 0.5
+        wanted.append(kernel * max(0.0, 1 - threshold / float(kernel.norm())))
+    scale = norm / float(torch.cat([w.flatten() for w in wanted]).norm())
+    for index, kernel in enumerate(wanted):
+        torch.testing.assert_close(layer.choice_weight(index), scale * kernel)
+    assert float(layer.weight.detach().norm()) == pytest.approx(norm)
+
+
+def test_the_layer_is_the_plain_sum_of_its_choices():
+    torch.manual_seed(0)
+    layer = AggConv(2, 3, CHOICES, bias=False)
+    GroupLasso({"a": layer}, price=0.1)
+    x = torch.randn(2, 2, 40)
+    wanted = sum(
+        nn.functional.conv1d(x, layer.choice_weight(i), None, 1, c.padding, c.dilation)
+        for i, c in enumerate(CHOICES)
+    )
+    torch.testing.assert_close(layer(x), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_price_too_high_leaves_one_choice():
+    layer = AggConv(2, 3, CHOICES)
+    lasso = GroupLasso({"a": layer}, price=1e6)
+    lasso.shrink(1.0)
+    assert int((lasso.norms(layer) > 0).sum()) == 1
+    assert torch.isfinite(layer.weight).all()
+
+
+def test_taps_beyond_the_signal_count_for_nothing():
+    layer = AggConv(1, 1, [Choice.cube(3, 1, dims=1), Choice.cube(3, 50, dims=1)])
+    layer.set_choice_weight(0, torch.tensor([[[1.0, 0.0, 1.0]]]))
+    layer.set_choice_weight(1, torch.tensor([[[100.0, 0.0, 100.0]]]))
+    GroupLasso({"a": layer}, price=0.0)
+    assert reached_energy(layer, (40,))[0] == pytest.approx(1.0)
+    near, far = reached_energy(layer, (60,))
+    assert far > near
+
+
+def test_labels_of_a_planted_task_are_the_teachers():
+    task = planted_task([Choice.cube(3, 2, dims=1)], samples=400, seed=1)
+    assert task.describe()["counts"] == {"train": 400, "val": 40, "test": 40}
+    assert "k3 d2" in task.source
+    again = planted_task([Choice.cube(3, 2, dims=1)], samples=400, seed=1)
+    assert again.sha256 == task.sha256
+    shuffled = planted_task([Choice.cube(3, 2, dims=1)], samples=400, seed=1, shuffled=True)
+    assert np.array_equal(shuffled.train.X, task.train.X)
+    assert not np.array_equal(shuffled.train.y, task.train.y)
+    assert isinstance(task.train, Split)
