@@ -68,7 +68,7 @@ def test_validation_finds_what_held_out_data_needs():
     supernet = sequence_supernet()
     truth = Choice.cube(3, 4, dims=1)
     plant(supernet, truth)
-    heldout = split(300)
+    heldout = split(200)
     with torch.no_grad(), batch_statistics(supernet):
         outputs = supernet(torch.from_numpy(heldout.X))
         labels = (outputs - outputs.mean(0)).argmax(1).numpy()
@@ -116,7 +116,7 @@ def test_the_prior_is_the_slack_and_nothing_else(rule):
     supernet = shake(sequence_supernet())
     samples = torch.randn(8, 2, 40)
     taps = []
-    for slack in (0.0, 0.3, 0.999):
+    for slack in (0.0, 0.999):
         derived = derive(supernet, rule, samples, heldout=split(), slack=slack)
         taps.append(sum(choice.taps for choice in derived.spec.layers.values()))
     assert taps == sorted(taps, reverse=True)

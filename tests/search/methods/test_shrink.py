@@ -45,7 +45,7 @@ def search(supernet, *, stop=None, epochs=8, split=None, **options):
         if progress.epoch == stop:
             raise Killed
 
-    split = split or echoes(80)
+    split = split or echoes(48)
     return search_kernels(
         supernet, split, SearchOptions.of(
             Recipe(epochs=epochs, batch_size=16, lr=1e-2), "mixture", **{**FAST, **options}
@@ -71,7 +71,7 @@ def test_it_leaves_a_supernet_as_it_is_built_that_folds_to_what_it_computes(opti
     supernet.layers["blocks.0.conv1"].register_forward_hook(
         lambda layer, x, y: sizes.append(len(layer.choices))
     )
-    result = search(supernet, epochs=6, **options)
+    result = search(supernet, epochs=5, **options)
     assert sizes[0] == 9
     assert min(sizes) < 9 or options.get("relaxation") == "sparsemax"
     assert all(len(layer.choices) == 9 for layer in supernet.layers.values())
