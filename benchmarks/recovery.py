@@ -126,7 +126,7 @@ def measure(row: Row, seed: int) -> dict[str, Any]:
     found = {"spec": result.spec}
     if row.method == "mixture":
         samples = torch.from_numpy(task.train.X[:128])
-        found = {rule: derive(supernet, rule, samples) for rule in RULES}
+        found = {rule: derive(supernet, rule, samples).spec for rule in RULES}
     own = KernelSpec(
         dims=row.dims,
         layers=dict.fromkeys(result.spec.layers, Choice.cube(3, 1, dims=row.dims)),

@@ -11,12 +11,9 @@ from dashzoo_cards.fields import Fields
 __all__ = ["Provenance", "Recipe", "Search"]
 
 
-_SETTINGS: dict[str, type] = {
-    "explore": float,
-    "confidence": float,
-    "alpha_on": str,
-    "rule": str,
-    "price": float,
+_SETTINGS: dict[str, dict[str, type]] = {
+    "paths": {"explore": float, "confidence": float, "sparsity": float},
+    "mixture": {"alpha_on": str, "rule": str, "price": float},
 }
 
 
@@ -40,17 +37,17 @@ class Search:
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """From ``results.json:search``; raises BadBundle."""
+        method = fields.one_of("method", tuple(_SETTINGS))
         scouted = fields.inside("scouted") if fields.values.get("scouted") else Fields("", {}, "")
         has_history = fields.values.get("alpha") is not None
         return cls(
             epochs=fields.integer("epochs"),
             seconds=fields.number("seconds", low=0),
             cpu_seconds=fields.number("cpu_seconds", low=0),
-            method=fields.text("method"),
+            method=method,
             settings={
                 name: fields.text(name) if kind is str else fields.number(name)
-                for name, kind in _SETTINGS.items()
-                if name in fields.values
+                for name, kind in _SETTINGS[method].items()
             },
             believed=scouted.values.get("believed") is True if scouted.values else None,
             alpha=tuple(map(_read_alpha, fields.each("alpha"))) if has_history else (),

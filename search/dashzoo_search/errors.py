@@ -11,6 +11,8 @@ DashzooError
 ├── BadBackbone         ValueError          a backbone that refuses its arguments or inputs
 ├── UnsupportedLayer    NotImplementedError a convolution the operator does not cover
 ├── TrainingFailed      RuntimeError        loss or gradients stopped being numbers
+├── BadLaunch           RuntimeError        processes that cannot find each other
+├── BadCosts            ValueError          a table of measured costs that does not parse
 ├── BadBundle           ValueError          a bundle that is damaged, foreign or incomplete
 ├── BundleExists        FileExistsError     an output folder that is already in use
 ├── MissingRuntime      ImportError         an optional package that is not installed
@@ -29,7 +31,9 @@ from collections.abc import Iterable
 __all__ = [
     "BadBackbone",
     "BadBundle",
+    "BadCosts",
     "BadData",
+    "BadLaunch",
     "BadSpace",
     "BadSpec",
     "BundleExists",
@@ -108,6 +112,14 @@ class UnsupportedLayer(DashzooError, NotImplementedError):
 
 class TrainingFailed(DashzooError, RuntimeError):
     """Loss or gradients stopped being numbers, or memory ran out."""
+
+
+class BadLaunch(DashzooError, RuntimeError):
+    """Several processes were asked for, but not so that they can find each other."""
+
+
+class BadCosts(DashzooError, ValueError):
+    """A table of costs that cannot be read."""
 
 
 class BadBundle(DashzooError, ValueError):

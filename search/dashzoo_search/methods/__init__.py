@@ -1,7 +1,14 @@
 """How a supernet is searched: two methods behind `dashzoo_search.search.search_kernels`.
 
-`paths` (the default) trains one sampled kernel a layer and step, and moves a layer away from the
-backbone's own kernel only where held-out data says so by more than noise. `mixture` is DASH: every
-layer a weighted sum of all its choices. `judge` measures what a restriction costs on held-out
-samples, `decide` turns such measurements into a choice.
+`paths` (the default) trains one sampled kernel a layer and step, and moves a layer away from where
+it stands only where held-out data says so by more than noise. It starts from the backbone's own
+kernels, or from where a `scout` points: a wide network under a group `lasso`. `anchors` holds where
+each layer stands, `judge` measures on held-out samples what a change costs, `decide` turns such
+measurements into a choice.
+
+`mixture` is DASH: every layer a weighted sum of all its choices. `anneal` cools it, `shrink` (with
+`narrow`) drops what is hopeless, `settling` sees when it has made up its mind, and
+`dashzoo_search.derive` turns it into a spec.
+
+`price` sets what kernels cost against what they gain; `found` is what both hand back.
 """

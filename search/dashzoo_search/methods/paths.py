@@ -10,8 +10,8 @@ share weights and can only be told apart once it is settled, then sizes. After t
 layer stays at its anchor and the network trains on, so that its weights can be kept.
 
 Before that a `scout` may say where to start, and settle the dilations: layers that only pay off
-together are not found one at a time. A choice explored in few steps is scored worse than it would do alone, so the method
-errs towards the kernels it starts from.
+together are not found one at a time. A choice explored in few steps is scored worse than it would
+do alone, so the method errs towards the kernels it starts from.
 
 Relatives: single-path one-shot search (Guo et al., ECCV 2020), its fairness by sampling, and
 selection by perturbing a trained supernet (Wang et al., ICLR 2021). The anchor, the order of the

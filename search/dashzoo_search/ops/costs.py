@@ -16,16 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dashzoo_search.errors import DashzooError
+from dashzoo_search.errors import BadCosts
 
-__all__ = ["TABLE_VERSION", "BadCosts", "Costs", "costs_for", "load_costs", "reset_costs"]
+__all__ = ["TABLE_VERSION", "Costs", "costs_for", "load_costs", "reset_costs"]
 
 TABLE_VERSION = 1
 VARIABLE = "DASHZOO_COSTS"
-
-
-class BadCosts(DashzooError, ValueError):
-    """A table of costs that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

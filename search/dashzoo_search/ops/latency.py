@@ -22,8 +22,8 @@ from typing import Any
 import torch
 
 from dashzoo_search.choice import Kernel
+from dashzoo_search.errors import BadCosts
 from dashzoo_search.ops.boundary import extend
-from dashzoo_search.ops.costs import BadCosts
 from dashzoo_search.ops.direct import CONVOLUTIONS
 from dashzoo_search.ops.stopwatch import fastest
 

@@ -18,10 +18,9 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
-from dashzoo_search.errors import DashzooError
+from dashzoo_search.errors import BadLaunch, DashzooError
 
 __all__ = [
-    "BadLaunch",
     "add_up",
     "by_first",
     "copy_from_first",
@@ -42,10 +41,6 @@ T = TypeVar("T")
 
 _LAUNCH = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
 _PATIENCE = timedelta(minutes=30)
-
-
-class BadLaunch(DashzooError, RuntimeError):
-    """Several processes were asked for, but not so that they can find each other."""
 
 
 @contextlib.contextmanager

@@ -13,10 +13,11 @@ from click.testing import CliRunner
 
 from dashzoo.cli import cli
 from dashzoo_search.choice import Kernel
+from dashzoo_search.errors import BadCosts
 from dashzoo_search.ops import calibration, latency
 from dashzoo_search.ops.calibration import Calibration, Case, calibrate, cases, fit, table
 from dashzoo_search.ops.cost import seconds
-from dashzoo_search.ops.costs import BadCosts, Costs, load_costs, reset_costs
+from dashzoo_search.ops.costs import Costs, load_costs, reset_costs
 from dashzoo_search.ops.latency import ConvShape, LatencyTable, measured_latency
 from dashzoo_search.ops.stopwatch import fastest
 

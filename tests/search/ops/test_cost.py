@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from dashzoo_search.choice import Kernel
+from dashzoo_search.errors import BadCosts
 from dashzoo_search.ops import AggConv, costs
 from dashzoo_search.ops.cost import cheapest, seconds, work
-from dashzoo_search.ops.costs import BadCosts, Costs, costs_for, load_costs, reset_costs
+from dashzoo_search.ops.costs import Costs, costs_for, load_costs, reset_costs
 from dashzoo_search.ops.geometry import Geometry
 from dashzoo_search.ops.paths import Setting
 from dashzoo_search.spec import SearchSpace

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dashzoo_search.errors import BadData, TrainingFailed
+from dashzoo_search.errors import BadData, BadLaunch, TrainingFailed
 from dashzoo_search.networks import SearchedNet
 from dashzoo_search.search import SearchOptions, search_kernels
 from dashzoo_search.spec import SearchSpace
@@ -188,7 +188,7 @@ def test_a_launch_that_cannot_work_is_refused(monkeypatch, broken, told):
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
-    with pytest.raises(world.BadLaunch, match=told), world.joined(lambda: "gloo"):
+    with pytest.raises(BadLaunch, match=told), world.joined(lambda: "gloo"):
         pass
 
 

@@ -20,6 +20,7 @@ def together(device: str | None) -> Iterator[bool]:
     Yields:
         Whether this process is the one to print.
     """
+    from dashzoo_search.errors import BadLaunch
     from dashzoo_search.training import world
     from dashzoo_search.training.runtime import resolve_device
 
@@ -35,7 +36,7 @@ def together(device: str | None) -> Iterator[bool]:
             if not alone and not is_first_to_tell():
                 raise click.exceptions.Exit(2) from error
             if not alone and world.lost_the_others(error):
-                raise world.BadLaunch(
+                raise BadLaunch(
                     "Another process of torchrun has ended; start the same command again, and it "
                     "goes on from the last checkpoint"
                 ) from error
