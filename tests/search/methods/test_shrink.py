@@ -12,7 +12,7 @@ from dashzoo_search.fold import fold
 from dashzoo_search.methods.shrink import STRANDED, Shrinking
 from dashzoo_search.networks import SearchedNet
 from dashzoo_search.search import SearchOptions, search_kernels
-from dashzoo_search.spec import SearchSpace
+from dashzoo_search.spec import Choice, SearchSpace
 from dashzoo_search.supernet import build_supernet
 from dashzoo_search.training import Recipe
 from dashzoo_search.training.resume import Journal
