@@ -4,6 +4,7 @@
 DashzooError
 ├── BadData             ValueError          the user's arrays
 ├── BadSpace            ValueError          a kernel set nothing can be searched in
+├── BadBudget           ValueError          a budget no network of the space can meet
 ├── BadSpec             ValueError          a kernel spec that does not parse or fit
 ├── UnknownTask         LookupError         no task of that name
 ├── UnknownBackbone     LookupError         no backbone of that name
@@ -30,6 +31,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BadBackbone",
+    "BadBudget",
     "BadBundle",
     "BadCosts",
     "BadData",
@@ -58,6 +60,10 @@ class BadData(DashzooError, ValueError):
 
 class BadSpace(DashzooError, ValueError):
     """A set of kernel sizes or dilations in which nothing can be searched."""
+
+
+class BadBudget(DashzooError, ValueError):
+    """A budget that nothing in the search space can meet, or that cannot be reckoned."""
 
 
 class BadSpec(DashzooError, ValueError):

@@ -7,6 +7,7 @@ its default kernels beside it, and only then opens the test split, once.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -28,6 +29,7 @@ from dashzoo_search.training.metrics import evaluate
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
+from dashzoo_search.training.tune import Setting
 
 __all__ = [
     "Init",
@@ -121,6 +123,7 @@ def run_training(
     init: Init = "scratch",
     baseline_epochs: int | None,
     ship: Ship = "best",
+    settings: Mapping[str, Setting] | None = None,
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch = quiet,
@@ -138,6 +141,7 @@ def run_training(
         init: whether training ``spec`` starts from the supernet's weights.
         baseline_epochs: epochs of the network with default kernels; None leaves it out.
         ship: ``"best"`` lets held-out data choose, ``"searched"`` does not ask.
+        settings: what was tuned, for ``"searched"`` (and any other proposal) and ``"default"``.
         seed: initialises and shuffles, alike for every network.
         device: where to train.
         on_epoch: told after every epoch.
@@ -159,22 +163,32 @@ def run_training(
     if baseline_epochs is not None:
         proposals = {name: found for name, found in proposals.items() if found != own}
 
+    def tuned(name: str) -> tuple[Network, Recipe]:
+        setting = (settings or {}).get("default" if name == "default" else "searched")
+        if setting is None:
+            return network, recipe
+        return replace(network, args=setting.arguments(network.args)), setting.recipe(recipe)
+
     def train(
         name: str, kernels: KernelSpec, epochs: int, start: SearchedNet | None = None
     ) -> tuple[SearchedNet, FitResult]:
         generator = seed_everything(seed)
-        net = start or build_network(network, task, spec=kernels, device=device)
+        plan, numbers = tuned(name)
+        net = start or build_network(plan, task, spec=kernels, device=device)
         stage = {"searched": "train", "default": "default kernels"}.get(name, f"{name} kernels")
-        longer = replace(recipe, epochs=epochs)
+        longer = replace(numbers, epochs=epochs)
         result = fit(
             net, task.train, task.val, longer, generator=generator, on_epoch=on_epoch, stage=stage
         )
         return net, result
 
-    choosing = Choosing(task, recipe, seed=seed, on_epoch=on_epoch)
+    recipes = {name: tuned(name)[1] for name in (*proposals, "default")}
+    choosing = Choosing(task, recipe, recipes=recipes, seed=seed, on_epoch=on_epoch)
     if asked and proposals and not choosing.by_validation:
-        builds = {name: partial(_fresh, network, task, s, device) for name, s in proposals.items()}
-        builds["default"] = partial(_fresh, network, task, own, device)
+        builds = {
+            name: partial(_fresh, tuned(name)[0], task, s, device) for name, s in proposals.items()
+        }
+        builds["default"] = partial(_fresh, tuned("default")[0], task, own, device)
         choosing.cross_validate(builds)
         best = choosing.best_of(proposals)
         proposals = {best: proposals[best]}

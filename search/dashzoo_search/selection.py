@@ -69,11 +69,21 @@ class Choosing:
     Args:
         task: its train and val splits are used.
         recipe: of the training; cross-validation takes half its epochs.
+        recipes: of candidates that have one of their own, by name.
         seed: cuts the folds, initialises and shuffles, alike for every candidate.
         on_epoch: told after every epoch.
     """
 
-    def __init__(self, task: Task, recipe: Recipe, *, seed: int, on_epoch: OnEpoch) -> None:
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        *,
+        recipes: Mapping[str, Recipe] | None = None,
+        seed: int,
+        on_epoch: OnEpoch,
+    ) -> None:
+        self._recipes = dict(recipes or {})
         self._task, self._recipe, self._seed, self._on_epoch = task, recipe, seed, on_epoch
         self._scores: dict[str, Score] = {}
         self._took = {"seconds": 0.0, "cpu_seconds": 0.0}
@@ -88,7 +98,10 @@ class Choosing:
         watch = Stopwatch()
         train, val = self._task.train, self._task.val
         pool = Split(np.concatenate([train.X, val.X]), np.concatenate([train.y, val.y]))
-        shorter = replace(self._recipe, epochs=max(1, self._recipe.epochs // 2))
+        half = max(1, self._recipe.epochs // 2)
+        shorter = {
+            name: replace(self._recipes.get(name, self._recipe), epochs=half) for name in builds
+        }
         self._scores = cross_validate(
             pool, builds, shorter, seed=self._seed, on_epoch=self._on_epoch
         )
@@ -143,7 +156,7 @@ class Choosing:
 def cross_validate(
     pool: Split,
     builds: Mapping[str, Build],
-    recipe: Recipe,
+    recipe: Recipe | Mapping[str, Recipe],
     *,
     seed: int,
     on_epoch: OnEpoch,
@@ -154,7 +167,8 @@ def cross_validate(
     """
     parts = [part for part in folds(pool.y, FOLDS, seed=seed) if len(part)]
     told: dict[str, list[tuple[Score, int]]] = {name: [] for name in builds}
-    epochs = len(parts) * len(builds) * recipe.epochs
+    recipes = dict.fromkeys(builds, recipe) if isinstance(recipe, Recipe) else recipe
+    epochs = len(parts) * sum(recipes[name].epochs for name in builds)
     done = 0
 
     def tell(progress: Progress) -> None:
@@ -168,7 +182,7 @@ def cross_validate(
         for name, build in builds.items():
             generator = seed_everything(seed)
             net = build(rest)
-            fit(net, rest, judge, recipe, generator=generator, on_epoch=tell, keep="last")
+            fit(net, rest, judge, recipes[name], generator=generator, on_epoch=tell, keep="last")
             told[name].append((evaluate(net, judge), len(judge)))
     return {name: _pooled(scores) for name, scores in told.items()}
 

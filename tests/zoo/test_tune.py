@@ -53,6 +53,23 @@ def test_both_networks_are_tuned_on_the_same_budget(searched, command):
     assert supernet.network.backbone.drop_rate == rate
 
 
+def test_training_takes_what_was_tuned(searched, monkeypatch):
+    from dashzoo_search.training import loop
+
+    told = dashzoo.tune(searched, trials=3, epochs=1, threads=1)["candidates"]
+    seen = []
+    real = loop.weight_optimizer
+    monkeypatch.setattr(
+        loop, "weight_optimizer", lambda p, recipe, n: seen.append(recipe) or real(p, recipe, n)
+    )
+    results = dashzoo.train(searched, epochs=1, threads=1)
+    for name in ("searched", "default"):
+        setting = told[name]["setting"]
+        assert any(recipe.lr == setting["lr"] for recipe in seen), name
+    assert {recipe.lr for recipe in seen} == {c["setting"]["lr"] for c in told.values()}
+    assert results["tuned"]["candidates"] == told
+
+
 def test_a_killed_tuning_goes_on(searched, tmp_path):
     class Stop(Exception):
         pass

@@ -8,12 +8,11 @@ search.
 from dashzoo_search.budget.front import front
 from dashzoo_search.budget.knapsack import best_fit
 from dashzoo_search.budget.ledger import Ledger
-from dashzoo_search.budget.limits import RESOURCES, BadBudget, Budget, Resource
+from dashzoo_search.budget.limits import RESOURCES, Budget, Resource
 from dashzoo_search.budget.sheet import CostSheet, cost_sheet
 
 __all__ = [
     "RESOURCES",
-    "BadBudget",
     "Budget",
     "CostSheet",
     "Ledger",

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from dashzoo_search.budget.front import front
 from dashzoo_search.budget.knapsack import best_fit
-from dashzoo_search.budget.limits import BadBudget, Budget
+from dashzoo_search.budget.limits import Budget
 from dashzoo_search.budget.sheet import CostSheet, cost_sheet
-from dashzoo_search.errors import BadBundle
+from dashzoo_search.errors import BadBudget, BadBundle
 from dashzoo_search.ops.latency import LatencyTable
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.training import world

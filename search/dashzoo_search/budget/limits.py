@@ -18,16 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from dashzoo_search.errors import BadData, DashzooError
+from dashzoo_search.errors import BadData
 
-__all__ = ["RESOURCES", "BadBudget", "Budget", "Resource"]
+__all__ = ["RESOURCES", "Budget", "Resource"]
 
 Resource = Literal["params", "macs", "receptive_field", "latency"]
 RESOURCES: tuple[Resource, ...] = get_args(Resource)
-
-
-class BadBudget(DashzooError, ValueError):
-    """A budget that nothing in the search space can meet, or that cannot be reckoned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dashzoo_search.budget.limits import BadBudget, Resource
+from dashzoo_search.budget.limits import Resource
 from dashzoo_search.budget.receptive import receptive_field, windows
 from dashzoo_search.choice import Choice
+from dashzoo_search.errors import BadBudget
 from dashzoo_search.networks.convs import ConvLayer, conv_layers
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.ops.latency import ConvShape, LatencyTable

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from dashzoo_search.budget import BadBudget, Budget, Ledger, cost_sheet
+from dashzoo_search.budget import Budget, Ledger, cost_sheet
 from dashzoo_search.budget.receptive import receptive_field, windows
-from dashzoo_search.errors import BadBundle, BadData
+from dashzoo_search.errors import BadBudget, BadBundle, BadData
 from dashzoo_search.networks import SearchedNet
 from dashzoo_search.networks.convs import replace_module
 from dashzoo_search.ops.latency import LatencyTable

@@ -84,7 +84,20 @@ def print_results(results: Mapping[str, Any]) -> None:
     console.print(_table(("kernels", "val", "test", "parameters", "MACs", "s"), _scores(results)))
     if times := results.get("resumed", {}).get("command"):
         console.print(f"Stopped and resumed: {times}×.", highlight=False)
-    if selection := results.get("selection"):
+    if scouted := results["search"].get("scouted"):
+        verdict = "the search started where it pointed" if scouted["believed"] else "not believed"
+        console.print(
+            f"Scout: {_gain(scouted)} nats a held-out sample over the default kernels, {verdict}.",
+            highlight=False,
+        )
+    selection = results.get("selection")
+    if selection and selection["how"] == "the search itself":
+        console.print(
+            "Shipped: the default kernels; the search found none that held-out data clearly "
+            "prefers.",
+            highlight=False,
+        )
+    elif selection:
         scores = "; ".join(
             f"{name} {score['accuracy']:.1%}, loss {score['loss']:.2g}"
             for name, score in selection["scores"].items()
@@ -94,6 +107,12 @@ def print_results(results: Mapping[str, Any]) -> None:
             f"{selection['samples']} samples ({scores}).",
             highlight=False,
         )
+
+
+def _gain(scouted: Mapping[str, Any]) -> str:
+    if scouted["gain"] is None:
+        return "no number of"
+    return f"{scouted['gain']:+.2f} ± {scouted['error']:.2f}"
 
 
 def _scores(results: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -149,6 +149,7 @@ def train_into(
             baseline_epochs=plan.recipe.epochs + spent if options.baseline else None,
             # Default kernels that break the budget are trained to compare, never shipped.
             ship=options.ship if record.tradeoff.get("default_fits", True) else "searched",
+            settings=record.settings(),
             seed=record.seed,
             device=plan.device,
             on_epoch=on_epoch,
@@ -269,6 +270,7 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
             "pick": plan.options.pick,
         },
         "recipe": {**plan.recipe.to_json(), "init": plan.options.init},
+        "tuned": record.tuned or None,
         "seed": record.seed,
         "published": [dict(row) for row in task.published],
     }
