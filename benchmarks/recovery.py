@@ -121,7 +121,15 @@ def measure(row: Row, seed: int) -> dict[str, Any]:
         options = SearchOptions.of(recipe, scout=0.0)
     if row.method == "mixture":
         half = replace(recipe, epochs=recipe.epochs // 2)
-        options = SearchOptions.of(half, "mixture", alpha_on="train", price=0.0, rule="argmax")
+        options = SearchOptions.of(
+            half,
+            "mixture",
+            alpha_on="train",
+            price=0.0,
+            rule="argmax",
+            shrink=0.0,
+            dilations_at=0.0,
+        )
     supernet, result = run_search(task, network, space, options, seed=seed, device=CPU)
     found = {"spec": result.spec}
     if row.method == "mixture":

@@ -31,7 +31,10 @@ OPTION_FAULTS = {
     "resize": (["--resize", "32"], "--resize is for images"),
     "lr": (["--lr", "nan"], "lr must be a positive number"),
     "lr 0": (["--lr", "0"], "lr must be a positive number"),
-    "alpha": (["--alpha-lr", "-1"], "alpha_lr must be a positive number"),
+    "alpha": (["--method", "mixture", "--alpha-lr", "-1"], "alpha_lr must be a positive number"),
+    "other method": (["--alpha-lr", "0.1"], "alpha_lr is an option of --method mixture, not of"),
+    "confidence": (["--confidence", "0"], "confidence must be a positive number"),
+    "scout": (["--scout", "-1"], "scout must not be negative"),
     "price": (["--price", "inf"], "price must not be negative"),
     "weight decay": (["--weight-decay", "-1"], "weight_decay must"),
     "batch": (["--batch-size", "0"], "'--batch-size'"),
@@ -190,7 +193,8 @@ class TestJson:
         out = tmp_path / "my run"
         told = command("search", sequence_file, "--out", out, "--epochs", 1, *tiny)
         assert told.code == 0
-        assert told.err.startswith("search: 1 epochs, loss ")
+        assert told.err.startswith("scout: 1 epochs, loss ")
+        assert "\nsearch: 1 epochs, loss " in told.err
         assert "blocks.0.conv1  k" in told.out
         assert told.out.endswith(f"Next: dashzoo train '{out}'\n")
 

@@ -168,7 +168,7 @@ def test_train_that_dies_at_file_changes(sequence_file, tmp_path, undisturbed, o
     def work():
         dashzoo.train(out, epochs=2, threads=1, checkpoint_every=0.0)
 
-    assert run_to_the_end(work, stride=17) >= 2
+    assert run_to_the_end(work, stride=9) >= 2
     whole = outcome(undisturbed)
     for name, data in outcome(out).items():
         assert data == whole[name], name
@@ -178,7 +178,8 @@ def test_train_that_dies_at_file_changes(sequence_file, tmp_path, undisturbed, o
 def test_a_real_search_killed_at_random(sequence_file, tmp_path, outcome):
     words = [
         "search", sequence_file, "--epochs", 30, "--kernels", "3,5", "--dilations", "1,2",
-        "--backbone-arg", "width=2", "--threads", 1, "--checkpoint-every", 0, "--json",
+        "--backbone-arg", "width=2", "--threads", 1, "--checkpoint-every", 0, "--scout", 0.2,
+        "--json",
     ]  # fmt: skip
 
     def start(out):
@@ -205,9 +206,9 @@ def test_a_real_search_killed_at_random(sequence_file, tmp_path, outcome):
         kills += 1
         assert not out.exists()
     told, fault = start(out).communicate()
-    options = {**SEARCH, "dilations": (1, 2), "batch_size": None}
+    options = {**SEARCH, "dilations": (1, 2), "batch_size": None, "scout": 0.2}
     spec = dashzoo.search(sequence_file, whole, epochs=30, **options)
-    assert json.loads(told) == spec.to_json(), fault
+    assert spec.to_json().items() <= json.loads(told).items(), fault
     assert outcome(out) == outcome(whole)
     assert list(out.parent.iterdir()) == [out]
     assert json.loads((out / "search" / "search.json").read_text())["resumed"] == kills > 0

@@ -18,6 +18,7 @@ SEARCH = {
     "batch_size": 16,
     "threads": 1,
     "checkpoint_every": 0.0,
+    "scout": 0.0,
 }
 
 
@@ -49,7 +50,7 @@ def stopped(sequence_file, tmp_path):
         ({"kernels": (3, 7)}, "space.kernels ([3, 5] there, [3, 7] here)"),
         ({"backbone_args": {"width": 4}}, "backbone.args.width (2 there, 4 here)"),
         ({"batch_size": 8}, "options.recipe.batch_size (16 there, 8 here)"),
-        ({"alpha_lr": 0.1}, "options.alpha_lr (0.05 there, 0.1 here)"),
+        ({"explore": 1.0}, "options.explore (2.0 there, 1.0 here)"),
         ({"precision": "bf16"}, "options.recipe.precision ('fp32' there, 'bf16' here)"),
         ({"seed": 1}, "seed (0 there, 1 here)"),
     ],

@@ -100,8 +100,10 @@ class TestBundle:
         assert results["test_reads"] == 1
         counts = results["task"]["counts"]
         assert counts["test"] == len(y)
-        assert results["recipe"]["epochs"] == results["search"]["epochs"] == 2
-        assert results["metrics"]["default"]["epochs"] == 4
+        assert results["recipe"]["epochs"] == 2
+        # Two of the search itself, and two of each network of its scout.
+        assert results["search"]["epochs"] == 6
+        assert results["metrics"]["default"]["epochs"] == 8
         assert results["provenance"]["dashzoo"] == dashzoo.__version__
 
     def test_onnx_tells_where_it_is_from(self, made_bundle):
@@ -132,7 +134,8 @@ class TestBundle:
             during.append((progress.stage, snapshot(bundle) == before))
 
         assert dashzoo.run(arrays, bundle, force=True, on_epoch=watch, **tiny_run, seed=1) == bundle
-        assert during == [("search", True), ("train", True)]
+        stages = ("scout", "scout's rival", "search", "train")
+        assert during == [(stage, True) for stage in stages]
         assert set(check_bundle(bundle)) == FILES
         assert "the old bundle" not in (bundle / "README.md").read_text()
         assert read(bundle, "results.json")["name"] == "waves"

@@ -208,6 +208,11 @@ class SearchRecord:
             raise BadData(f"The data of {self.data} has changed since the search; search again")
         return task
 
+    @staticmethod
+    def has_supernet(folder: Path) -> bool:
+        """Whether the trained supernet is still there."""
+        return (folder / _SUPERNET).is_file()
+
     def supernet(self, folder: Path, task: Task) -> Supernet:
         """The trained supernet, on the CPU."""
         network = self.build_plan()

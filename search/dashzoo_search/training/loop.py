@@ -169,5 +169,6 @@ def memory_guard() -> Iterator[None]:
         if not told and not any(words in str(error) for words in _NO_MEMORY):
             raise
         raise TrainingFailed(
-            "Out of memory; lower --batch-size, or narrow --kernels and --dilations"
+            "Out of memory; lower --batch-size, narrow --kernels and --dilations, or search "
+            "with --scout 0"
         ) from error

@@ -149,6 +149,12 @@ def search_options(command: Command) -> Command:
             click.option("--heldout", type=float, help="Share of train that judges kernels."),
             click.option("--explore", type=float, help="Paths: layers that explore in a step."),
             click.option(
+                "--scout",
+                type=float,
+                help="Paths: epochs of the scout, over those of the search (1); 0 for none.",
+            ),
+            click.option("--sparsity", type=float, help="Paths: what the scout's choices pay."),
+            click.option(
                 "--confidence",
                 type=float,
                 help="Paths: standard errors by which a layer's own kernel must lose.",

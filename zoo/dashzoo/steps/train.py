@@ -29,6 +29,7 @@ from dashzoo_search.errors import BundleExists
 from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
 from dashzoo_search.plan import batch_macs
 from dashzoo_search.search import epochs_spent
+from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks import Task
 from dashzoo_search.training import world
 from dashzoo_search.training.precision import resolve_precision
@@ -144,7 +145,7 @@ def train_into(
             plan.recipe,
             spec=record.kernel_spec(),
             uniform=record.uniform_spec(),
-            supernet=record.supernet(folder, task).to(plan.device),
+            supernet=_supernet(folder, plan),
             init=options.init,
             baseline_epochs=plan.recipe.epochs + spent if options.baseline else None,
             # Default kernels that break the budget are trained to compare, never shipped.
@@ -238,6 +239,13 @@ def train(
         # Its results come last: they say that the rest is whole.
         world.by_first(lambda: draft.replace(folder / RESULTS) if draft.exists() else None)
     return read_json(folder / RESULTS)
+
+
+def _supernet(folder: Path, plan: TrainPlan) -> Supernet | None:
+    """The trained supernet; only a start from its weights cannot do without it."""
+    if plan.options.init == "scratch" and not plan.record.has_supernet(folder):
+        return None
+    return plan.record.supernet(folder, plan.task).to(plan.device)
 
 
 def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
