@@ -5,7 +5,7 @@
     python benchmarks/accuracy.py --table          # print the committed results again
 
 Every run is a whole `dashzoo.run`, bundle and certificate included. The default kernels train for
-as many epochs as search and training take together. Each test split is read once a run.
+as many epochs as search (its scout included) and training take together. Each test split is read once a run.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def measure(task: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
                 "layers",
                 "metrics",
                 "selection",
+                "folded",
                 "search",
                 "recipe",
                 "published",
@@ -78,8 +79,9 @@ def _spread(runs: list[dict[str, Any]], network: str | None = None) -> str:
         100 * run["metrics"][network or run["selection"]["shipped"]]["test"]["accuracy"]
         for run in runs
     ]
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.2f} ± {spread:.2f}"
+    if len(values) == 1:
+        return f"{values[0]:.2f} (one seed)"
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
 
 
 def _ratio(runs: list[dict[str, Any]]) -> float:
