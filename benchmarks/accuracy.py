@@ -5,7 +5,8 @@
     python benchmarks/accuracy.py --table          # print the committed results again
 
 Every run is a whole `dashzoo.run`, bundle and certificate included. The default kernels train for
-as many epochs as search (its scout included) and training take together. Each test split is read once a run.
+as many epochs as search (its scout included) and training take together. Each test split is read
+once a run.
 """
 
 from __future__ import annotations
