@@ -60,10 +60,10 @@ ROWS = {
     "2 layers": Row(2, seeds=7),
     "3 layers": Row(3, seeds=3),
     "1 layer, 1000 samples": Row(1, samples=1000, seeds=5),
-    "1 layer, noise 0.5": Row(1, noise=0.5, seeds=4),
+    "1 layer, noise 0.5": Row(1, noise=0.5, seeds=5),
     "2 layers of k3 d1": Row(2, small=True, seeds=3),
     "2 layers, shuffled labels": Row(2, shuffled=True, seeds=1),
-    "2-D, 1 layer": Row(1, dims=2, seeds=1),
+    "2-D, 1 layer": Row(1, dims=2, seeds=2),
     "1 layer, mixture": Row(1, method="mixture", seeds=3),
     "2 layers, mixture": Row(2, method="mixture", seeds=2),
     # Not in the committed results: hours.
