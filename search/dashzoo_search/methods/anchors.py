@@ -10,7 +10,7 @@ import torch
 
 from dashzoo_search.budget.ledger import Ledger
 from dashzoo_search.errors import BadBundle
-from dashzoo_search.methods.decide import Verdict, decide
+from dashzoo_search.methods.decide import CONFIDENCE, SLACK, Verdict, decide
 from dashzoo_search.methods.judge import Judge
 from dashzoo_search.ops.pathconv import PathConv
 from dashzoo_search.training.tree import Tree
@@ -161,7 +161,7 @@ class Anchors:
         alive = self.alive[name]
 
         def rank(position: int) -> tuple[float, ...]:
-            close = max(2 * verdict.error[position], verdict.spread / 10)
+            close = max(CONFIDENCE * verdict.error[position], SLACK * verdict.spread)
             if verdict.behind[position] <= close:
                 return (0.0, float(choices[alive[position]].taps))
             return (1.0, verdict.loss[position])
