@@ -31,15 +31,21 @@ class Supernet(nn.Module):
         network: a `SearchedNet` whose searchable convolutions are `AggConv`s or `PathConv`s.
         layers: those, by qualified name in ``network.backbone``.
         kept: every other convolution, with the reason it was left alone.
+        planes: height and width of what each of the layers sees; a sequence has height 1.
     """
 
     def __init__(
-        self, network: SearchedNet, layers: Mapping[str, Layer], kept: Mapping[str, str]
+        self,
+        network: SearchedNet,
+        layers: Mapping[str, Layer],
+        kept: Mapping[str, str],
+        planes: Mapping[str, tuple[int, ...]],
     ) -> None:
         super().__init__()
         self.network = network
         self.layers: Mapping[str, Layer] = dict(layers)
         self.kept: Mapping[str, str] = dict(kept)
+        self.planes: Mapping[str, tuple[int, ...]] = dict(planes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw samples → raw outputs."""
@@ -115,6 +121,7 @@ def build_supernet(
     planes = network.preprocess(network.example_input(size, batch=2))
     layers: dict[str, Layer] = {}
     kept: dict[str, str] = {}
+    seen: dict[str, tuple[int, ...]] = {}
     for layer in list(conv_layers(network.backbone, planes, dims=network.dims)):
         choices = space.fitting(layer.size)
         if kind == "paths" and layer.choice is not None and layer.choice not in choices:
@@ -127,6 +134,7 @@ def build_supernet(
             kept[layer.name] = reason
             continue
         layers[layer.name] = _layer(layer, choices, kind)
+        seen[layer.name] = (1,) * (2 - network.dims) + layer.size
         replace_module(network.backbone, layer.name, layers[layer.name])
     if not layers:
         resize = "--resize, " if network.dims == 2 else ""
@@ -135,7 +143,7 @@ def build_supernet(
             f"{network.backbone_name} has no convolution to search on inputs of {list(size)} "
             f"({some[0]}: {some[1]}); try {resize}other --kernels, or another backbone"
         )
-    return Supernet(network, layers, kept)
+    return Supernet(network, layers, kept, seen)
 
 
 def _layer(layer: ConvLayer, choices: tuple[Choice, ...], kind: str) -> Layer:

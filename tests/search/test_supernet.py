@@ -137,3 +137,15 @@ def test_networks_and_supernets_can_be_copied_and_specs_pickled():
     assert torch.equal(copy.deepcopy(folded)(x), folded(x))
     assert supernet.layers["blocks.0.conv1"].selected is None
     assert pickle.loads(pickle.dumps(spec)) == spec
+
+
+def test_planes_are_those_the_layers_see():
+    net = SearchedNet("resnet18", dims=2, in_chans=1, num_classes=2)
+    supernet = build_supernet(net, SearchSpace(kernels=(3, 5)), (32, 24)).eval()
+    seen = {}
+    for name, layer in supernet.layers.items():
+        layer.register_forward_pre_hook(
+            lambda _, inputs, name=name: seen.update({name: tuple(inputs[0].shape[2:])})
+        )
+    supernet(torch.zeros(1, 1, 32, 24))
+    assert seen == supernet.planes

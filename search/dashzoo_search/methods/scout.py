@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from dashzoo_search.methods.judge import Judge
 from dashzoo_search.methods.lasso import GroupLasso, reached_energy
@@ -109,16 +109,15 @@ def scout(
         supernet = builds.wide()
     layers = {n: layer for n, layer in supernet.layers.items() if isinstance(layer, AggConv)}
     lasso = GroupLasso(layers, price)
-    with _Planes(layers) as planes:
-        wide, skipped = _losses(
-            supernet, "scout", fitted, heldout, recipe, lasso.shrink, generator, on_epoch
-        )
+    wide, skipped = _losses(
+        supernet, "scout", fitted, heldout, recipe, lasso.shrink, generator, on_epoch
+    )
     plain, also_skipped = _losses(
         builds.plain(), "scout's rival", fitted, heldout, recipe, None, generator, on_epoch
     )
     gain = float(np.mean(plain - wide)) if np.isfinite(wide).all() else -math.inf
     error = float(np.std(plain - wide)) / math.sqrt(len(wide)) if math.isfinite(gain) else math.inf
-    picked = {name: _pick(layer, planes[name]) for name, layer in layers.items()}
+    picked = {name: _pick(layer, supernet.planes[name]) for name, layer in layers.items()}
     return Scouted(
         spec=KernelSpec(
             dims=supernet.network.dims,
@@ -162,30 +161,6 @@ def _losses(
             stage.tell(sum(losses) / len(losses), accuracy)
     judge.calibrate()
     return judge.losses(), step.skipped
-
-
-class _Planes:
-    """Records the size of the plane each layer sees, while it is entered."""
-
-    def __init__(self, layers: dict[str, AggConv]) -> None:
-        self._layers, self._sizes = layers, dict[str, tuple[int, ...]]()
-
-    def __enter__(self) -> dict[str, tuple[int, ...]]:
-        self._hooks = [
-            layer.register_forward_pre_hook(self._record(name))
-            for name, layer in self._layers.items()
-        ]
-        return self._sizes
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
-    def _record(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            self._sizes[name] = tuple(inputs[0].shape[2:])
-
-        return hook
 
 
 def _pick(layer: AggConv, plane: tuple[int, ...]) -> int:
