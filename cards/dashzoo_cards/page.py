@@ -42,6 +42,7 @@ def render_card(facts: Facts) -> str:
             "budget": words.budget(facts),
             "choice": words.choice(facts),
             "comparison": words.comparison(facts),
+            "inits": words.inits(facts),
             "length": _length(facts),
             "lowering": words.lowering(facts),
             "parity": words.parity(facts),

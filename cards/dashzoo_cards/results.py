@@ -15,7 +15,9 @@ from dashzoo_cards.fields import Fields
 from dashzoo_search.errors import BadSpec
 from dashzoo_search.spec import Choice
 
-__all__ = ["Layer", "Outcome", "Published", "Score", "Selection", "Task"]
+__all__ = ["Fit", "Layer", "Outcome", "Published", "Score", "Selection", "Task"]
+
+_STARTS = ("searched", "scratch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +117,32 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """One training: its scores and what it took."""
+
+    val: Score
+    test: Score
+    epochs: int
+    seconds: float
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From one of a network's ``inits``; raises BadBundle."""
+        return cls(
+            val=Score.read(fields.inside("val")),
+            test=Score.read(fields.inside("test")),
+            epochs=fields.integer("epochs"),
+            seconds=fields.number("seconds", low=0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One trained network: its scores, size and what its training took."""
+    """One trained network: its scores, size and what its training took.
+
+    ``init`` is what it started from, None where that was not recorded, and ``inits`` every
+    training of it by start, where there was more than one.
+    """
 
     val: Score
     test: Score
@@ -126,11 +152,25 @@ class Outcome:
     epochs: int
     seconds: float
     cpu_seconds: float
+    init: str | None
+    inits: Mapping[str, Fit]
+
+    @property
+    def spent(self) -> tuple[int, float]:
+        """Epochs and seconds of all its trainings."""
+        fits = self.inits.values()
+        if not fits:
+            return self.epochs, self.seconds
+        return sum(fit.epochs for fit in fits), sum(fit.seconds for fit in fits)
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """From ``results.json:metrics.searched`` or ``.default``; raises BadBundle."""
+        told = "init" in fields.values or "inits" in fields.values
+        inits = fields.inside("inits") if fields.values.get("inits") else Fields("", {})
         return cls(
+            init=fields.one_of("init", _STARTS) if told else None,
+            inits={start: Fit.read(inits.inside(start)) for start in _STARTS if inits.values},
             val=Score.read(fields.inside("val")),
             test=Score.read(fields.inside("test")),
             parameters=fields.integer("parameters"),

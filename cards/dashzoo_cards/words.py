@@ -15,6 +15,7 @@ __all__ = [
     "budget",
     "choice",
     "comparison",
+    "inits",
     "lowering",
     "noise",
     "parity",
@@ -86,6 +87,23 @@ def comparison(facts: Facts) -> Markdown:
     return Markdown(f"{score}{beside}. {verdict} {noise(ours, facts.default, count)}")
 
 
+def inits(facts: Facts) -> Markdown:
+    """How the two trainings of the searched kernels went, where there were two; or nothing."""
+    fits = facts.searched.inits
+    if not fits:
+        return Markdown("")
+    names = {"searched": "the weights the search left", "scratch": "scratch"}
+    told = "; ".join(
+        f"from {names[start]}: {percent(fit.val.accuracy)} on validation and "
+        f"{percent(fit.test.accuracy)} on test after {fit.epochs:,} epochs, {seconds(fit.seconds)}"
+        for start, fit in fits.items()
+    )
+    kept = names[facts.searched.init or "scratch"]
+    return Markdown(
+        f"The searched kernels were trained twice, {told}. Validation kept the start from {kept}."
+    )
+
+
 def noise(ours: Outcome, theirs: Outcome, count: int) -> str:
     """Whether a difference stands out from the chance of which examples were drawn.
 
@@ -127,11 +145,11 @@ def budget(facts: Facts) -> Markdown:
     cost = "" if search is None else f" The search took another {seconds(search.seconds)}."
     if facts.default is None:
         return Markdown(f"It was trained for {facts.searched.epochs:,} epochs.{cost}")
-    ours, theirs = facts.searched.epochs, facts.default.epochs
+    (ours, spent), theirs = facts.searched.spent, facts.default.epochs
     if facts.unchanged:
         return Markdown(f"It was trained for {theirs:,} epochs.{cost}")
     if search is not None and ours + search.epochs == theirs:
-        took = seconds(search.seconds + facts.searched.seconds)
+        took = seconds(search.seconds + spent)
         took += f" against {seconds(facts.default.seconds)}"
         return Markdown(
             f"Equal budgets in epochs: {search.epochs:,} of search and {ours:,} of training "

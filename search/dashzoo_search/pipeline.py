@@ -6,25 +6,23 @@ its default kernels beside it, and only then opens the test split, once.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 import torch
 
-from dashzoo_search.fold import fold
+from dashzoo_search.candidates import Init, Trained, Trainer, starts
 from dashzoo_search.methods.scout import Builds
 from dashzoo_search.networks.searched import SearchedNet
-from dashzoo_search.plan import Network, build_network, count_macs, layer_table
+from dashzoo_search.plan import Network, build_network, layer_table
 from dashzoo_search.search import Method, SearchOptions, SearchResult, search_kernels
 from dashzoo_search.selection import Choosing, Selection
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
-from dashzoo_search.tasks.task import Split, Task
-from dashzoo_search.training.batchnorm import reestimate
-from dashzoo_search.training.loop import FitResult, fit, memory_guard
+from dashzoo_search.tasks.task import Task
+from dashzoo_search.training.loop import memory_guard
 from dashzoo_search.training.metrics import evaluate
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -39,7 +37,6 @@ __all__ = [
     "run_training",
 ]
 
-Init = Literal["searched", "scratch"]
 Ship = Literal["best", "searched"]
 
 
@@ -93,8 +90,9 @@ class TrainResult:
         network: the one to ship, in eval mode.
         shipped: its name, ``"searched"`` or ``"default"``.
         selection: how that was decided; None when there was nothing to decide.
-        metrics: by network (``searched``, ``default``): fit, test score, parameters and MACs. The
-            two are one where the search kept the backbone's own kernels.
+        metrics: by network (``searched``, ``default``): fit, test score, parameters, MACs and what
+            it started from; where it was trained from two starts, ``inits`` has both. The two
+            networks are one where the search kept the backbone's own kernels.
         folded: validation and test score of the supernet as the search left it, folded and with
             batch statistics taken anew, but not trained further; None without a supernet.
         layers: one row for every searched convolution, beside its default.
@@ -137,8 +135,9 @@ def run_training(
         spec: the kernels found.
         uniform: another proposal of the search; takes the place of ``spec`` where held-out data
             prefers it. Only asked with ``ship="best"`` and a baseline.
-        supernet: the trained supernet, if it is there. Left at ``spec``.
-        init: whether training ``spec`` starts from the supernet's weights.
+        supernet: the trained supernet, if it is there.
+        init: what the search's proposals start from: its weights, folded, scratch, or ``"both"``,
+            each proposal being trained twice and validation choosing.
         baseline_epochs: epochs of the network with default kernels; None leaves it out.
         ship: ``"best"`` lets held-out data choose, ``"searched"`` does not ask.
         settings: what was tuned, for ``"searched"`` (and any other proposal) and ``"default"``.
@@ -147,15 +146,26 @@ def run_training(
         on_epoch: told after every epoch.
 
     Raises:
+        BadData: no such ``init``.
         BadSpec: the spec does not fit the backbone.
+        BadBundle: there is no supernet to start from.
         TrainingFailed: training diverged or ran out of memory.
     """
+    trainer = Trainer(
+        task,
+        network,
+        recipe,
+        supernet=supernet,
+        settings=settings or {},
+        seed=seed,
+        device=device,
+        on_epoch=on_epoch,
+    )
+    begins = starts(init)
+    as_left = None
+    if supernet is not None or "searched" in begins:
+        as_left = trainer.folded(spec)
     _, _, own = layer_table(network, task, spec)
-    net = None
-    if supernet is not None:
-        net = fold(supernet, spec)
-        reestimate(net, task.train)
-    as_left = copy.deepcopy(net)
     asked = ship == "best" and baseline_epochs is not None
     proposals = {"searched": spec}
     if asked and uniform is not None:
@@ -163,42 +173,24 @@ def run_training(
     if baseline_epochs is not None:
         proposals = {name: found for name, found in proposals.items() if found != own}
 
-    def tuned(name: str) -> tuple[Network, Recipe]:
-        setting = (settings or {}).get("default" if name == "default" else "searched")
-        if setting is None:
-            return network, recipe
-        return replace(network, args=setting.arguments(network.args)), setting.recipe(recipe)
-
-    def train(
-        name: str, kernels: KernelSpec, epochs: int, start: SearchedNet | None = None
-    ) -> tuple[SearchedNet, FitResult]:
-        generator = seed_everything(seed)
-        plan, numbers = tuned(name)
-        net = start or build_network(plan, task, spec=kernels, device=device)
-        stage = {"searched": "train", "default": "default kernels"}.get(name, f"{name} kernels")
-        longer = replace(numbers, epochs=epochs)
-        result = fit(
-            net, task.train, task.val, longer, generator=generator, on_epoch=on_epoch, stage=stage
-        )
-        return net, result
-
-    recipes = {name: tuned(name)[1] for name in (*proposals, "default")}
+    recipes = {name: trainer.recipe(name) for name in (*proposals, "default")}
     choosing = Choosing(task, recipe, recipes=recipes, seed=seed, on_epoch=on_epoch)
     if asked and proposals and not choosing.by_validation:
-        builds = {
-            name: partial(_fresh, tuned(name)[0], task, s, device) for name, s in proposals.items()
-        }
-        builds["default"] = partial(_fresh, tuned("default")[0], task, own, device)
-        choosing.cross_validate(builds)
+        candidates = {**proposals, "default": own}
+        choosing.cross_validate({n: trainer.build(n, s) for n, s in candidates.items()})
         best = choosing.best_of(proposals)
         proposals = {best: proposals[best]}
-    trained = {}
-    for name, kernels in proposals.items():
-        start = net if init == "searched" and name == "searched" else None
-        trained[name] = train(name, kernels, recipe.epochs, start)
+    trained = {
+        name: trainer.train(name, kernels, dict.fromkeys(begins, recipe.epochs))
+        for name, kernels in proposals.items()
+    }
     if baseline_epochs is not None:
-        trained["default"] = train("default", own, baseline_epochs)
-    choosing.note_validation({name: result.val for name, (_, result) in trained.items()})
+        epochs = {"searched": recipe.epochs, "scratch": baseline_epochs}
+        # Where they are what the search ended with too, they may start from its weights.
+        trained["default"] = trainer.train(
+            "default", own, {s: epochs[s] for s in (("scratch",) if proposals else begins)}
+        )
+    choosing.note_validation({name: one.fit.val for name, one in trained.items()})
     shipped, selection = "searched", None
     if proposals:
         best = choosing.best_of(proposals)
@@ -211,27 +203,10 @@ def run_training(
         trained["searched"] = trained["default"]
         shipped, selection = "default", choosing.kept()
 
-    test = task.test.open()
-    metrics: dict[str, dict[str, Any]] = {}
-    for name in ("searched", "default"):
-        if name not in trained:
-            continue
-        one, result = trained[name]
-        metrics[name] = {
-            **result.to_json(),
-            "test": evaluate(one, test).to_json(),
-            "parameters": sum(p.numel() for p in one.parameters()),
-            "macs": count_macs(one, task.size),
-        }
-    folded = None
-    if as_left is not None:
-        folded = {
-            "val": evaluate(as_left, task.val).to_json(),
-            "test": evaluate(as_left, test).to_json(),
-        }
+    metrics, folded = _read_test(task, trained, as_left)
     rows, kept, _ = layer_table(network, task, spec)
     return TrainResult(
-        network=trained[shipped][0],
+        network=trained[shipped].network,
         shipped=shipped,
         selection=selection,
         metrics=metrics,
@@ -242,9 +217,19 @@ def run_training(
     )
 
 
-def _fresh(
-    network: Network, task: Task, spec: KernelSpec, device: torch.device, train: Split
-) -> SearchedNet:
-    net = build_network(network, task, spec=spec, device=device)
-    net.preprocess.fit(train.X)
-    return net
+def _read_test(
+    task: Task, trained: Mapping[str, Trained], as_left: SearchedNet | None
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
+    """Open the test split, now that everything is decided: ``metrics`` and ``folded``."""
+    test = task.test.open()
+    metrics = {
+        name: trained[name].to_json(task, test)
+        for name in ("searched", "default")
+        if name in trained
+    }
+    if as_left is None:
+        return metrics, None
+    return metrics, {
+        "val": evaluate(as_left, task.val).to_json(),
+        "test": evaluate(as_left, test).to_json(),
+    }

@@ -166,6 +166,32 @@ def test_unequal_budgets_are_said(make_bundle):
     assert "The budgets differ: 60 epochs" in render_card(load_facts(make_bundle(change=change)))
 
 
+def test_two_trainings_are_told_and_counted(make_bundle):
+    def change(results):
+        searched, default = (results["metrics"][name] for name in ("searched", "default"))
+        other = {**searched, "test": {"accuracy": 0.8, "loss": 0.5}, "seconds": 20.0}
+        searched.update(init="scratch", inits={"scratch": dict(searched), "searched": other})
+        default["epochs"] = 150
+
+    facts = load_facts(make_bundle(change=change))
+    text = render_card(facts)
+    assert "80.00 % on test after 60 epochs, 20.0 s" in text
+    assert "Validation kept the start from scratch." in text
+    assert "start from `scratch`" in text
+    assert "30 of search and 120 of training against 150 of training; in time 62.3 s" in text
+
+
+@pytest.mark.parametrize("init", [None, "luck"])
+def test_two_trainings_of_which_none_was_kept_are_refused(make_bundle, init):
+    def change(results):
+        searched = results["metrics"]["searched"]
+        searched["inits"] = {start: dict(searched) for start in ("scratch", "searched")}
+        searched["init"] = init
+
+    with pytest.raises(BadBundle, match=r"metrics\.searched\.init"):
+        load_facts(make_bundle(change=change))
+
+
 @pytest.mark.parametrize("wrong", [{"pipeline_tag": "wishes"}, {"metrics": ["luck"]}])
 def test_unknown_ids_are_refused(wrong):
     good = {"license": "mit", "pipeline_tag": "other", "metrics": ["accuracy"]}

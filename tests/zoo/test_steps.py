@@ -166,6 +166,26 @@ class TestTrain:
         assert (one["recipe"]["init"], other["recipe"]["init"]) == ("searched", "scratch")
         assert weights != (searched / "model.safetensors").read_bytes()
 
+    def test_from_both_is_each_of_them(self, searched, command):
+        alone = {init: train(searched, init=init, force=True) for init in ("searched", "scratch")}
+        words = ["--init", "both", "--epochs", 1, "--no-baseline", "--threads", 1, "--force"]
+        told = command("train", searched, *words)
+        assert told.code == 0
+        assert told.out.count("(kept)") == 1
+        both = json.loads((searched / "results.json").read_text())["metrics"]["searched"]
+        for init, results in alone.items():
+            one = results["metrics"]["searched"]
+            assert one["init"] == init
+            assert timeless(both["inits"][init]) == timeless(
+                {k: v for k, v in one.items() if k not in ("init", "parameters", "macs")}
+            )
+        kept = alone[both["init"]]["metrics"]["searched"]
+        assert timeless({k: v for k, v in both.items() if k != "inits"}) == timeless(kept)
+
+    def test_a_word_that_is_no_start(self, searched):
+        with pytest.raises(BadData, match="searched, scratch, both"):
+            train(searched, init="luck")
+
     def test_makes_export_and_card_stale(self, bundle):
         train(bundle, force=True)
         for name in ("SHA256SUMS", "README.md", "onnx", "figures"):
@@ -210,8 +230,9 @@ class TestTrain:
         with pytest.raises(BadBundle, match="damaged"):
             train(searched, init="searched")
         path.unlink()
-        with pytest.raises(BadBundle, match="missing"):
-            train(searched, init="searched")
+        for init in ("searched", "both"):
+            with pytest.raises(BadBundle, match=r"missing.* --init scratch"):
+                train(searched, init=init)
 
 
 class TestOrder:

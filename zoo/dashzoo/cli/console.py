@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # what only prints a bundle has no need of torch
 
 __all__ = ["bars", "on_one_line", "print_json", "print_results"]
 
+_STARTS = {"searched": "from the search's weights", "scratch": "from scratch"}
+
 
 def print_json(value: Any) -> None:
     """One JSON value on standard output."""
@@ -116,18 +118,23 @@ def _gain(scouted: Mapping[str, Any]) -> str:
 
 
 def _scores(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            f"{m['val']['accuracy']:.2%}",
-            f"{m['test']['accuracy']:.2%}",
-            f"{m['parameters']:,}",
-            f"{m['macs']:,}",
-            f"{m['seconds']:.0f}",
-        )
-        for name, m in results["metrics"].items()
-        if m is not None
-    ]
+    rows: list[tuple[str, ...]] = []
+    for name, m in results["metrics"].items():
+        if m is None:
+            continue
+        rows.append((name, *_percents(m), f"{m['parameters']:,}", f"{m['macs']:,}", _seconds(m)))
+        for start, each in m.get("inits", {}).items():
+            kept = " (kept)" if start == m["init"] else ""
+            rows.append((f"  {_STARTS[start]}{kept}", *_percents(each), "", "", _seconds(each)))
+    return rows
+
+
+def _percents(fit: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{fit['val']['accuracy']:.2%}", f"{fit['test']['accuracy']:.2%}"
+
+
+def _seconds(fit: Mapping[str, Any]) -> str:
+    return f"{fit['seconds']:.0f}"
 
 
 def _kernel(layer: Mapping[str, Any], prefix: str) -> str:

@@ -236,10 +236,11 @@ def train_options(command: Command) -> Command:
             click.option("--epochs", type=click.IntRange(1), help="Epochs of training."),
             click.option(
                 "--init",
-                type=click.Choice(["searched", "scratch"]),
+                type=click.Choice(["searched", "scratch", "both"]),
                 default="scratch",
                 show_default=True,
-                help="Weights to start from.",
+                help="Start from the search's weights or from scratch; both costs a second "
+                "training, as much again for the default kernels, and validation chooses.",
             ),
             click.option(
                 "--baseline/--no-baseline",

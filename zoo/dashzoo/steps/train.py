@@ -25,6 +25,7 @@ from dashzoo_export.bundle import (
 )
 from dashzoo_export.config import network_config
 from dashzoo_export.weights import save_weights
+from dashzoo_search.candidates import starts
 from dashzoo_search.errors import BundleExists
 from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
 from dashzoo_search.plan import batch_macs
@@ -55,6 +56,9 @@ class TrainOptions:
     ship: Ship = "best"
     precision: str | None = None
     pick: int | None = None
+
+    def __post_init__(self) -> None:
+        starts(self.init)  # refuses other words before anything is trained
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -137,7 +141,8 @@ def train_into(
         BadBundle: a checkpoint is damaged.
     """
     record, task, options = plan.record, plan.task, plan.options
-    spent = epochs_spent(record.options)
+    # As many as the searched kernels took in all.
+    spent = epochs_spent(record.options) + len(starts(options.init)) * plan.recipe.epochs
     with journal.room("train").active():
         done = run_training(
             task,
@@ -147,7 +152,7 @@ def train_into(
             uniform=record.uniform_spec(),
             supernet=_supernet(folder, plan),
             init=options.init,
-            baseline_epochs=plan.recipe.epochs + spent if options.baseline else None,
+            baseline_epochs=spent if options.baseline else None,
             # Default kernels that break the budget are trained to compare, never shipped.
             ship=options.ship if record.tradeoff.get("default_fits", True) else "searched",
             settings=record.settings(),
@@ -200,8 +205,8 @@ def train(
         options: by name,
 
             - ``epochs``: None takes about 1500 steps' worth,
-            - ``init``: start from ``"scratch"`` (default), as DASH does, or from the
-              ``"searched"`` weights, folded,
+            - ``init``: start from ``"scratch"`` (default), as DASH does, from the ``"searched"``
+              weights, folded, or ``"both"``: one training from each, validation choosing,
             - ``baseline``: also train the backbone with its default kernels (default), for as
               many epochs as search and training take together,
             - ``ship``: ``"best"`` (default) ships the default kernels where the searched ones
@@ -242,8 +247,8 @@ def train(
 
 
 def _supernet(folder: Path, plan: TrainPlan) -> Supernet | None:
-    """The trained supernet; only a start from its weights cannot do without it."""
-    if plan.options.init == "scratch" and not plan.record.has_supernet(folder):
+    """The trained supernet, if it is still there."""
+    if not plan.record.has_supernet(folder):
         return None
     return plan.record.supernet(folder, plan.task).to(plan.device)
 

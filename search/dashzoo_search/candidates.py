@@ -1,0 +1,202 @@
+"""The networks that training compares: each from one start or from two, scored on each.
+
+Kernels that a search found can be trained from the weights the search left, folded, or from
+scratch. With both, validation says which of the two is *the* network of these kernels, and what
+the other came to is told beside it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import torch
+
+from dashzoo_search.errors import BadBundle, BadData
+from dashzoo_search.fold import fold
+from dashzoo_search.networks.searched import SearchedNet
+from dashzoo_search.plan import Network, build_network, count_macs
+from dashzoo_search.selection import Build
+from dashzoo_search.spec import KernelSpec
+from dashzoo_search.supernet import Supernet
+from dashzoo_search.tasks.task import Split, Task
+from dashzoo_search.training.batchnorm import reestimate
+from dashzoo_search.training.loop import FitResult, fit, memory_guard
+from dashzoo_search.training.metrics import evaluate
+from dashzoo_search.training.progress import OnEpoch
+from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.runtime import seed_everything
+from dashzoo_search.training.tune import Setting
+
+__all__ = ["Init", "Start", "Trained", "Trainer", "starts"]
+
+Start = Literal["searched", "scratch"]
+Init = Literal["searched", "scratch", "both"]
+
+_STARTS: Mapping[str, tuple[Start, ...]] = {
+    "searched": ("searched",),
+    "scratch": ("scratch",),
+    "both": ("searched", "scratch"),
+}
+
+
+def starts(init: str) -> tuple[Start, ...]:
+    """What ``init`` starts from.
+
+    Raises:
+        BadData: no such word.
+
+    >>> starts("both")
+    ('searched', 'scratch')
+    """
+    if init not in _STARTS:
+        raise BadData(f"init must be one of {', '.join(_STARTS)}, not {init!r}")
+    return _STARTS[init]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A network that was trained from every start asked for.
+
+    Attributes:
+        fits: the network and how its training went, by start.
+        start: the one that validation prefers, the first of equals.
+    """
+
+    fits: Mapping[Start, tuple[SearchedNet, FitResult]]
+    start: Start
+
+    @property
+    def network(self) -> SearchedNet:
+        """The preferred one."""
+        return self.fits[self.start][0]
+
+    @property
+    def fit(self) -> FitResult:
+        """How its training went."""
+        return self.fits[self.start][1]
+
+    def to_json(self, task: Task, test: Split) -> dict[str, Any]:
+        """What results.json says of it; ``inits`` only where there was more than one start."""
+        each = {
+            start: {**fit.to_json(), "test": evaluate(network, test).to_json()}
+            for start, (network, fit) in self.fits.items()
+        }
+        told = {
+            **each[self.start],
+            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "macs": count_macs(self.network, task.size),
+            "init": self.start,
+        }
+        return told if len(each) == 1 else {**told, "inits": each}
+
+
+class Trainer:
+    """Builds and trains the candidates of a task.
+
+    Args:
+        task: its train split is fitted, its val split picks the epoch and the start.
+        network: backbone and its arguments.
+        recipe: of every network; `Trainer.train` is told the epochs.
+        supernet: the trained supernet, if it is there; left as it is.
+        settings: what was tuned, for ``"searched"`` (and any other proposal) and ``"default"``.
+        seed: initialises and shuffles, alike for every network.
+        device: where to train.
+        on_epoch: told after every epoch.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        network: Network,
+        recipe: Recipe,
+        *,
+        supernet: Supernet | None,
+        settings: Mapping[str, Setting],
+        seed: int,
+        device: torch.device,
+        on_epoch: OnEpoch,
+    ) -> None:
+        self._task, self._network, self._recipe = task, network, recipe
+        self._supernet, self._settings = supernet, dict(settings)
+        self._seed, self._device, self._on_epoch = seed, device, on_epoch
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe of candidate ``name``, tuned if it was."""
+        setting = self._setting(name)
+        return self._recipe if setting is None else setting.recipe(self._recipe)
+
+    def build(self, name: str, kernels: KernelSpec) -> Build:
+        """How to make candidate ``name`` from scratch for any training split."""
+        return partial(_fresh, self._plan(name), self._task, kernels, self._device)
+
+    def folded(self, kernels: KernelSpec) -> SearchedNet:
+        """The supernet folded to ``kernels``, batch statistics taken anew.
+
+        Raises:
+            BadBundle: there is no supernet.
+            BadSpec: the kernels are none of its choices.
+        """
+        if self._supernet is None:
+            raise BadBundle(
+                "The search's supernet is missing, and training was to start from its weights; "
+                "search again, or add --init scratch",
+                field="supernet",
+            )
+        with memory_guard():
+            network = fold(copy.deepcopy(self._supernet), kernels)
+            reestimate(network, self._task.train)
+        return network
+
+    def train(self, name: str, kernels: KernelSpec, epochs: Mapping[Start, int]) -> Trained:
+        """Train candidate ``name`` for so many epochs from each start, and let validation choose.
+
+        Raises:
+            BadBundle: there is no supernet to start from.
+            TrainingFailed: training diverged or ran out of memory.
+        """
+        title = {"searched": "train", "default": "default kernels"}.get(name, f"{name} kernels")
+        fits: dict[Start, tuple[SearchedNet, FitResult]] = {}
+        for start, count in epochs.items():
+            generator = seed_everything(self._seed)
+            if start == "searched":
+                network = self.folded(kernels)
+            else:
+                network = build_network(
+                    self._plan(name), self._task, spec=kernels, device=self._device
+                )
+            result = fit(
+                network,
+                self._task.train,
+                self._task.val,
+                replace(self.recipe(name), epochs=count),
+                generator=generator,
+                on_epoch=self._on_epoch,
+                stage=title if len(epochs) == 1 else f"{title}, {start}",
+            )
+            fits[start] = network, result
+        best, *others = fits
+        for start in others:
+            if fits[start][1].val.better_than(fits[best][1].val):
+                best = start
+        return Trained(fits=fits, start=best)
+
+    def _setting(self, name: str) -> Setting | None:
+        return self._settings.get("default" if name == "default" else "searched")
+
+    def _plan(self, name: str) -> Network:
+        setting = self._setting(name)
+        if setting is None:
+            return self._network
+        return replace(self._network, args=setting.arguments(self._network.args))
+
+
+def _fresh(
+    network: Network, task: Task, spec: KernelSpec, device: torch.device, train: Split
+) -> SearchedNet:
+    net = build_network(network, task, spec=spec, device=device)
+    net.preprocess.fit(train.X)
+    return net
