@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 
 from dashzoo_search.candidates import Init, Trained, Trainer, starts
+from dashzoo_search.methods.mixture import Mixture
 from dashzoo_search.methods.scout import Builds
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.plan import Network, build_network, layer_table
@@ -59,10 +60,12 @@ def run_search(
         BadBackbone: nothing to search in this backbone on samples of this size.
         TrainingFailed: the search diverged or ran out of memory.
     """
+    how = options.how
+    weights = how.weights if isinstance(how, Mixture) else "separate"
 
     def build(kind: Method) -> Supernet:
         net = build_network(network, task)
-        return build_supernet(net, space, task.size, kind=kind).to(device)
+        return build_supernet(net, space, task.size, kind=kind, weights=weights).to(device)
 
     generator = seed_everything(seed)
     with memory_guard():

@@ -19,9 +19,10 @@ from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.ops import AggConv, PathConv
 from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 
-__all__ = ["Layer", "Supernet", "build_supernet"]
+__all__ = ["Layer", "Supernet", "Weights", "build_supernet"]
 
 Layer = AggConv | PathConv
+Weights = Literal["separate", "shared"]
 
 
 class Supernet(nn.Module):
@@ -105,6 +106,7 @@ def build_supernet(
     size: tuple[int, ...],
     *,
     kind: Literal["paths", "mixture"] = "mixture",
+    weights: Weights = "separate",
 ) -> Supernet:
     """Swap the searchable convolutions of ``network`` for layers over many kernels, in place.
 
@@ -114,6 +116,8 @@ def build_supernet(
         size: of a raw sample, (l,) or (h, w).
         kind: ``"mixture"`` makes `AggConv`s; ``"paths"`` makes `PathConv`s, which have the
             backbone's own kernel among their choices whatever the space.
+        weights: of a mixture: ``"separate"`` gives each choice its own, ``"shared"`` all of a layer
+            one kernel, so that memory does not grow with their number.
 
     Raises:
         BadBackbone: nothing in this backbone can be searched on inputs of that size.
@@ -133,7 +137,7 @@ def build_supernet(
         if reason:
             kept[layer.name] = reason
             continue
-        layers[layer.name] = _layer(layer, choices, kind)
+        layers[layer.name] = _layer(layer, choices, kind, weights)
         seen[layer.name] = (1,) * (2 - network.dims) + layer.size
         replace_module(network.backbone, layer.name, layers[layer.name])
     if not layers:
@@ -146,7 +150,7 @@ def build_supernet(
     return Supernet(network, layers, kept, seen)
 
 
-def _layer(layer: ConvLayer, choices: tuple[Choice, ...], kind: str) -> Layer:
+def _layer(layer: ConvLayer, choices: tuple[Choice, ...], kind: str, weights: Weights) -> Layer:
     conv = layer.conv
     made: dict[str, Any] = {
         "stride": conv.stride,
@@ -157,7 +161,7 @@ def _layer(layer: ConvLayer, choices: tuple[Choice, ...], kind: str) -> Layer:
     }
     planes = [choice.on_plane() for choice in choices]
     if kind == "mixture":
-        return AggConv(conv.in_channels, conv.out_channels, planes, **made)
+        return AggConv(conv.in_channels, conv.out_channels, planes, weights=weights, **made)
     assert layer.choice is not None  # a layer without one is never searched
     first = choices.index(layer.choice)
     return PathConv(conv.in_channels, conv.out_channels, planes, first=first, **made)

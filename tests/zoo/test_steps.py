@@ -182,6 +182,20 @@ class TestTrain:
         kept = alone[both["init"]]["metrics"]["searched"]
         assert timeless({k: v for k, v in both.items() if k != "inits"}) == timeless(kept)
 
+    def test_a_mixture_of_shared_weights_is_read_back_as_one(self, sequence_file, tmp_path):
+        out = tmp_path / "out"
+        dashzoo.search(
+            sequence_file, out, epochs=2, method="mixture", weights="shared", rule="explained",
+            **TINY,
+        )  # fmt: skip
+        told = train(out, init="searched")
+        assert told["search"]["weights"] == "shared"
+        assert told["metrics"]["searched"]["init"] == "searched"
+        path = out / "search" / "search.json"
+        path.write_text(path.read_text().replace('"shared"', '"stolen"'))
+        with pytest.raises(BadBundle, match="damaged"):
+            train(out, init="searched", force=True)
+
     def test_a_word_that_is_no_start(self, searched):
         with pytest.raises(BadData, match="searched, scratch, both"):
             train(searched, init="luck")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from dashzoo_search.errors import BadBundle, BadData, BadSpec
 from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import METHODS
 from dashzoo_search.spec import KernelSpec, SearchSpace
-from dashzoo_search.supernet import Supernet, build_supernet
+from dashzoo_search.supernet import Supernet, Weights, build_supernet
 from dashzoo_search.tasks import Task, load_task, task_names
 from dashzoo_search.tasks.arrays import arrays_task, read_npz, take_arrays
 from dashzoo_search.training.recipe import Recipe
@@ -138,6 +138,8 @@ class SearchRecord:
             record.recipe()
             if record.options["method"] not in METHODS:
                 raise BadSpec("no such method", field="options.method")
+            if record.options.get("weights", "separate") not in get_args(Weights):
+                raise BadSpec("no such weights", field="options.weights")
         except (TypeError, KeyError, ValueError) as error:  # ours are ValueErrors too
             raise BadBundle(
                 f"{_RECORD} is damaged ({error}); search again", field=_RECORD
@@ -219,6 +221,12 @@ class SearchRecord:
         if "searched" in (settings := self.settings()):
             network = replace(network, args=settings["searched"].arguments(network.args))
         net = build_network(network, task)
-        supernet = build_supernet(net, self.search_space(), task.size, kind=self.options["method"])
+        supernet = build_supernet(
+            net,
+            self.search_space(),
+            task.size,
+            kind=self.options["method"],
+            weights=self.options.get("weights", "separate"),
+        )
         load_weights(supernet, folder / _SUPERNET)
         return supernet

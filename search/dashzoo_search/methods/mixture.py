@@ -33,7 +33,7 @@ from dashzoo_search.methods.price import Price
 from dashzoo_search.methods.settling import Settling
 from dashzoo_search.methods.shrink import Shrinking
 from dashzoo_search.relax import RELAXATIONS
-from dashzoo_search.supernet import Supernet
+from dashzoo_search.supernet import Supernet, Weights
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.loop import memory_guard
 from dashzoo_search.training.metrics import evaluate
@@ -54,6 +54,8 @@ class Mixture:
     """How to search by a mixture.
 
     Args:
+        weights: ``"separate"`` for each choice, or one ``"shared"`` kernel a layer, which needs
+            less memory, see `build_supernet`.
         alpha_lr: learning rate of α (Adam).
         alpha_on: which samples α learns from, ``"heldout"`` or ``"train"``.
         warmup: share of the epochs before α moves.
@@ -77,6 +79,7 @@ class Mixture:
         BadData: a value out of range.
     """
 
+    weights: Weights = "separate"
     alpha_lr: float = 0.05
     alpha_on: AlphaOn = "heldout"
     warmup: float = 0.15
@@ -91,6 +94,8 @@ class Mixture:
     settle: int = 0
 
     def __post_init__(self) -> None:
+        if self.weights not in get_args(Weights):
+            raise BadData(f"weights must be 'separate' or 'shared', not {self.weights!r}")
         if self.alpha_on not in get_args(AlphaOn):
             raise BadData(f"alpha_on must be 'heldout' or 'train', not {self.alpha_on!r}")
         if self.rule not in RULES:

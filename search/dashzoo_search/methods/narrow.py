@@ -9,6 +9,10 @@ there: with p the survivors' coefficients and r = A_old − A_new what is missin
 the smallest change of the weights, in squares, that does it. What is lost is A at the offsets that
 no survivor touches, and nothing else; `stranded` says how much that is.
 
+Choices that share their weights cannot take over tap by tap. There w += B⁺ r, with B the small
+matrix from rows of weight to offsets: A stays as it was where the survivors have one dilation, and
+else as near to it as shared taps can come.
+
 Layers are changed in place: parameters are new objects, because their shapes change, and
 `hand_over` puts them, with the rows of their moments, where an optimiser has the old ones.
 """
@@ -29,6 +33,7 @@ from dashzoo_search.relax import Softmax
 __all__ = ["Swap", "hand_over", "narrow", "stranded", "widen"]
 
 NEVER = -1e4  # a logit whose softmax is exactly zero
+RTOL = 1e-3
 
 Swap = tuple[nn.Parameter, nn.Parameter, list[int] | None]
 
@@ -37,22 +42,20 @@ def narrow(layer: AggConv, keep: Sequence[int]) -> list[Swap]:
     """Leave ``layer`` only the choices ``keep``, in place.
 
     Args:
-        layer: with weights of their own for each choice.
+        layer: its relaxation and what it computes are asked in eval mode.
         keep: indices into its choices, ascending.
 
     Returns:
         The parameters that were replaced: the old one, the new one, and the rows that it kept.
 
     Raises:
-        ValueError: shared weights, or indices that are not of its choices, ascending.
+        ValueError: indices that are not of its choices, ascending.
     """
     old = layer.geometry
-    if old.shared:
-        raise ValueError("choices that share their weights cannot be dropped")
     if not keep or list(keep) != sorted({*keep} & {*range(len(old.choices))}):
         raise ValueError(f"cannot keep {list(keep)} of {len(old.choices)} choices")
-    new = Geometry.of([old.choices[i] for i in keep], causal=old.causal)
-    rows = [row for index in keep for row in range(old.bounds[index], old.bounds[index + 1])]
+    new = Geometry.of([old.choices[i] for i in keep], shared=old.shared, causal=old.causal)
+    rows = _rows(new, old, keep)
     training = layer.relaxation.training
     layer.relaxation.eval()
     with torch.no_grad():
@@ -64,14 +67,7 @@ def narrow(layer: AggConv, keep: Sequence[int]) -> list[Swap]:
         _, after = layer.aggregated()
         number = {offset: t for t, offset in enumerate(old.offsets)}
         missing = before[[number[offset] for offset in new.offsets]] - after
-        p = layer.coefficients()
-        at = torch.tensor(new.slot_offset, device=p.device)
-        each = p[torch.tensor(new.slot_choice, device=p.device)]
-        squares = torch.zeros(len(new.offsets), device=p.device, dtype=p.dtype)
-        squares.index_add_(0, at, each.square())
-        # A straight-through layer computes only its leader; the others keep their weights.
-        part = torch.where(each > 0, each / squares[at].clamp_min(1e-30), torch.zeros_like(each))
-        layer.weight.add_(missing[at] * part[:, None, None])
+        layer.weight.add_((_shared if new.shared else _separate)(layer, missing))
     layer.relaxation.train(training)
     return [(weight, layer.weight, rows), (alpha, layer.alpha, list(keep))]
 
@@ -98,8 +94,7 @@ def widen(layer: AggConv, geometry: Geometry, keep: Sequence[int]) -> None:
         alpha = layer.alpha.new_full((len(geometry.choices),), NEVER)
         alpha[list(keep)] = logits
         weight = layer.weight.new_zeros((geometry.rows, *layer.weight.shape[1:]))
-        rows = [row for index in keep for row in geometry.rows_of(index)]
-        weight[rows] = layer.weight
+        weight[_rows(layer.geometry, geometry, keep)] = layer.weight
         layer.weight, layer.alpha = nn.Parameter(weight), nn.Parameter(alpha)
     layer.relaxation = Softmax().train(training)
     _lay_out(layer, geometry)
@@ -137,6 +132,38 @@ def hand_over(optimizer: Optimizer, parameters: list[nn.Parameter], swaps: Itera
                     for key, value in entry.items()
                 }
     parameters[:] = [new_of[id(p)][0] if id(p) in new_of else p for p in parameters]
+
+
+def _rows(new: Geometry, old: Geometry, keep: Sequence[int]) -> list[int]:
+    """The rows of ``old`` that ``new``, its choices ``keep``, has, in the order it has them."""
+    if new.shared:
+        return new.rows_within(old)
+    return [row for index in keep for row in old.rows_of(index)]
+
+
+def _separate(layer: AggConv, missing: Tensor) -> Tensor:
+    """The change of weight that makes up for what is ``missing [T, o, i]``."""
+    geometry, p = layer.geometry, layer.coefficients()
+    at = torch.tensor(geometry.slot_offset, device=p.device)
+    each = p[torch.tensor(geometry.slot_choice, device=p.device)]
+    squares = torch.zeros(len(geometry.offsets), device=p.device, dtype=p.dtype)
+    squares.index_add_(0, at, each.square())
+    # A straight-through layer computes only its leader; the others keep their weights.
+    part = torch.where(each > 0, each / squares[at].clamp_min(1e-30), torch.zeros_like(each))
+    return missing[at] * part[:, None, None]
+
+
+def _shared(layer: AggConv, missing: Tensor) -> Tensor:
+    """The same where rows of weight serve many offsets: the least one of the nearest."""
+    geometry, p = layer.geometry, layer.coefficients().double().cpu()
+    mix = p.new_zeros(len(geometry.offsets), geometry.rows)
+    at, row, choice = map(
+        torch.tensor, (geometry.slot_offset, geometry.slot_row, geometry.slot_choice)
+    )
+    mix.index_put_((at, row), p[choice], accumulate=True)
+    # Rows that hardly count would have to change by as much more.
+    back: Tensor = torch.linalg.pinv(mix, rtol=RTOL).to(missing)
+    return (back @ missing.flatten(1)).view(-1, *missing.shape[1:])
 
 
 def _lay_out(layer: AggConv, geometry: Geometry) -> None:

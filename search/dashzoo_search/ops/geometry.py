@@ -127,6 +127,10 @@ class Geometry:
         """The rows of weight that choice ``index`` uses."""
         return self.slot_row[self.slice(index)]
 
+    def rows_within(self, other: Geometry) -> list[int]:
+        """The rows of ``other`` that become ours where we have some of its choices, if shared."""
+        return _crop(self.master, other.master, self.causal)
+
     def kernel(self, rows: Tensor, index: int) -> Tensor:
         """Turn one choice's rows ``[k₁·k₂…, o, i]`` into a kernel ``[o, i, k₁, k₂, …]``."""
         size = self.choices[index].kernel

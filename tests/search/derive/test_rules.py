@@ -21,10 +21,10 @@ SPACE = SearchSpace(kernels=(3, 5, 7), dilations=(1, 2, 4))
 FIRST = "blocks.0.conv1"
 
 
-def sequence_supernet(space=SPACE, size=(40,)):
+def sequence_supernet(space=SPACE, size=(40,), weights="separate"):
     torch.manual_seed(0)
     net = SearchedNet("wrn1d", dims=1, in_chans=2, num_classes=3, backbone_args={"width": 4})
-    return build_supernet(net, space, size)
+    return build_supernet(net, space, size, weights=weights)
 
 
 def shake(supernet):
@@ -81,9 +81,10 @@ def test_validation_finds_what_held_out_data_needs():
     assert all(score < 0 for score in derived.scores[FIRST])
 
 
+@pytest.mark.parametrize("weights", ["separate", "shared"])
 @pytest.mark.parametrize("rule", RULES)
-def test_deriving_leaves_the_supernet_as_it_was(rule):
-    supernet = shake(sequence_supernet()).train()
+def test_deriving_leaves_the_supernet_as_it_was(rule, weights):
+    supernet = shake(sequence_supernet(weights=weights)).train()
     before = copy.deepcopy(supernet.state_dict())
     derive(supernet, rule, torch.randn(8, 2, 40), heldout=split())
     assert supernet.training
@@ -91,9 +92,10 @@ def test_deriving_leaves_the_supernet_as_it_was(rule):
         assert torch.equal(value, before[name]), name
 
 
+@pytest.mark.parametrize("weights", ["separate", "shared"])
 @pytest.mark.parametrize("rule", RULES)
-def test_scores_name_every_choice_and_what_is_lost_is_what_the_fold_loses(rule):
-    supernet = shake(sequence_supernet())
+def test_scores_name_every_choice_and_what_is_lost_is_what_the_fold_loses(rule, weights):
+    supernet = shake(sequence_supernet(weights=weights))
     samples = torch.randn(8, 2, 40)
     derived = derive(supernet, rule, samples, heldout=split())
     assert {n: len(s) for n, s in derived.scores.items()} == dict.fromkeys(supernet.layers, 9)
@@ -126,6 +128,25 @@ def test_the_prior_is_the_slack_and_nothing_else(rule):
         for name, scores in derived.scores.items():
             index = supernet.choices(name).index(derived.spec.layers[name])
             assert scores[index] == max(scores)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_shared_weights_fold_to_what_each_layer_computed_on_the_support(rule):
+    supernet = shake(sequence_supernet(weights="shared"))
+    assert supernet.layers[FIRST].weight.shape == (7, 4, 2)  # of the largest kernel, once
+    samples = torch.randn(8, 2, 40)
+    derived = derive(supernet, rule, samples, heldout=split())
+    wanted = {}
+    for name, choice in derived.spec.layers.items():
+        index = supernet.choices(name).index(choice)
+        fit = derived.fits.get(name)
+        wanted[name] = fit.weight if fit else supernet.layers[name].restricted(index).detach()
+    settle(supernet, derived)
+    folded = fold(supernet, derived.spec)
+    for name, weight in wanted.items():
+        torch.testing.assert_close(folded.backbone.get_submodule(name).weight.data, weight)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(samples), supernet(samples), rtol=1e-4, atol=1e-4)
 
 
 def test_of_equal_choices_the_smallest_and_of_those_the_best_is_taken():

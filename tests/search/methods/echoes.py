@@ -24,7 +24,9 @@ def echoes(n=192, length=64, gap=12, seed=0):
 def search(split, space, method, *, epochs=12, **options):
     torch.manual_seed(0)
     net = SearchedNet("wrn1d", dims=1, in_chans=1, num_classes=2, backbone_args={"width": 4})
-    supernet = build_supernet(net, space, split.X.shape[2:], kind=method)
+    supernet = build_supernet(
+        net, space, split.X.shape[2:], kind=method, weights=options.get("weights", "separate")
+    )
     recipe = Recipe(epochs=epochs, batch_size=16, lr=1e-2)
     result = search_kernels(
         supernet,

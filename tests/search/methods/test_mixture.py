@@ -73,7 +73,8 @@ def test_the_spec_is_derived_from_samples_of_every_class(monkeypatch):
     [{"price": -1}, {"price": float("nan")}, {"alpha_lr": 0}, {"warmup": 1}, {"heldout": 0},
      {"explore": 2.0}, {"alpha_on": "test"}, {"rule": "magic"}, {"slack": 1.0},
      {"relaxation": "hope"}, {"temperature": 0.0}, {"temperature_end": float("inf")},
-     {"shrink": 1.0}, {"dilations_at": -0.1}, {"settle": -1}, {"settle": True}],
+     {"shrink": 1.0}, {"dilations_at": -0.1}, {"settle": -1}, {"settle": True},
+     {"weights": "borrowed"}],
 )  # fmt: skip
 def test_bad_options_are_refused(options):
     with pytest.raises(BadData):

@@ -59,10 +59,38 @@ def test_the_aggregate_is_kept_on_the_support_that_is_left(
     assert lost == pytest.approx(outside / whole, abs=1e-12)
 
 
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize("keep", [[2, 3], [4], [0, 1]])
+def test_shared_taps_of_one_dilation_take_over(keep, dims):
+    layer = layer_of(dims, weights="shared")
+    before = kernel(layer)
+    narrow(layer, keep)
+    assert layer.weight.shape[0] == max(SIZES[i][0] for i in keep) ** dims
+    after = kernel(layer)
+    assert set(after) == set(before) & set(layer.geometry.offsets)
+    for offset, tap in after.items():
+        torch.testing.assert_close(tap, before[offset])
+
+
+@settings(max_examples=20)
+@given(keep=st.sets(st.integers(0, 5), min_size=1), seed=st.integers(0, 99))
+def test_shared_taps_come_as_near_as_they_can(keep, seed):
+    layer, keep = layer_of(seed=seed, weights="shared"), sorted(keep)
+    before = kernel(layer)
+    narrow(layer, keep)
+    offsets, after = layer.aggregated()
+    zero = torch.zeros_like(after[0])
+    wanted = torch.stack([before.get(tuple(o), zero) for o in offsets.tolist()])
+    distance = (after - wanted).square().sum()
+    (slope,) = torch.autograd.grad(distance, layer.weight)
+    assert slope.abs().max() < 1e-8
+
+
 @pytest.mark.parametrize("relaxation", RELAXATIONS)
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
-def test_a_widened_layer_computes_the_same_as_a_plain_softmax(relaxation, temperature):
-    layer = layer_of(relaxation=relaxation, temperature=temperature).float()
+@pytest.mark.parametrize("weights", ["separate", "shared"])
+def test_a_widened_layer_computes_the_same_as_a_plain_softmax(relaxation, temperature, weights):
+    layer = layer_of(relaxation=relaxation, temperature=temperature, weights=weights).float()
     whole, x = layer.geometry, torch.randn(2, 2, 30)
     keep = [0, 1, 3, int(layer.alpha.argmax())]
     keep = sorted(set(keep) | set((layer.coefficients() > 0).nonzero().flatten().tolist()[:4]))
@@ -71,12 +99,12 @@ def test_a_widened_layer_computes_the_same_as_a_plain_softmax(relaxation, temper
         wanted = layer(x)
         widen(layer, whole, keep)
         torch.testing.assert_close(layer(x), wanted, atol=1e-5, rtol=1e-5)
-        fresh = AggConv(2, 3, whole.choices).eval()
+        fresh = AggConv(2, 3, whole.choices, weights=weights).eval()
         fresh.load_state_dict(layer.state_dict())  # as a supernet that is read from disk
         torch.testing.assert_close(fresh(x), wanted, atol=1e-5, rtol=1e-5)
     for index in set(range(6)) - set(keep):
         assert layer.coefficients()[index] == 0
-        assert not layer.choice_weight(index).any()
+        assert weights == "shared" or not layer.choice_weight(index).any()
 
 
 def test_a_layer_of_one_choice_is_the_convolution_it_was_restricted_to():
@@ -132,5 +160,3 @@ def test_moments_go_with_their_rows_and_others_are_left_alone():
 def test_what_cannot_be_kept_is_refused(keep):
     with pytest.raises(ValueError, match="cannot keep"):
         narrow(layer_of(), keep)
-    with pytest.raises(ValueError, match="share"):
-        narrow(layer_of(weights="shared"), [0])

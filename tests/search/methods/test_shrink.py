@@ -30,10 +30,10 @@ class Killed(Exception):
     """Stands for a signal."""
 
 
-def fresh(width=3):
+def fresh(width=3, weights="separate"):
     torch.manual_seed(0)
     net = SearchedNet("wrn1d", dims=1, in_chans=1, num_classes=2, backbone_args={"width": width})
-    return build_supernet(net, SPACE, (64,))
+    return build_supernet(net, SPACE, (64,), weights=weights)
 
 
 def search(supernet, *, stop=None, epochs=8, split=None, **options):
@@ -61,11 +61,14 @@ def search(supernet, *, stop=None, epochs=8, split=None, **options):
         {"relaxation": "sparsemax", "temperature": 9.0},
         {"settle": 1, "alpha_lr": 2.0, "rule": "least_squares"},
         {"rule": "validation", "temperature": 0.5, "dilations_at": 0.5},
+        {"weights": "shared", "dilations_at": 0.5},
+        {"weights": "shared", "settle": 1, "alpha_lr": 2.0, "rule": "least_squares"},
     ],
     ids=lambda o: "-".join(map(str, o.values())) or "plain",
 )
 def test_it_leaves_a_supernet_as_it_is_built_that_folds_to_what_it_computes(options):
-    supernet = fresh()
+    weights = options.get("weights", "separate")
+    supernet = fresh(weights=weights)
     sizes = []
     supernet.layers["blocks.0.conv1"].register_forward_hook(
         lambda layer, x, y: sizes.append(len(layer.choices))
@@ -75,13 +78,13 @@ def test_it_leaves_a_supernet_as_it_is_built_that_folds_to_what_it_computes(opti
     assert min(sizes) < 9 or options.get("relaxation") == "sparsemax"
     assert all(len(layer.choices) == 9 for layer in supernet.layers.values())
     for row in result.history:
-        for weights in row["layers"].values():
-            assert len(weights) == 9
-            assert sum(weights) == pytest.approx(1, abs=2e-3)
+        for shares in row["layers"].values():
+            assert len(shares) == 9
+            assert sum(shares) == pytest.approx(1, abs=2e-3)
     assert set(result.lost) == set(supernet.layers)
     assert all(0 <= share <= 1 for share in result.lost.values())
 
-    twin = fresh()
+    twin = fresh(weights=weights)
     twin.load_state_dict(supernet.state_dict())  # what `--init searched` does
     x = torch.randn(5, 1, 64)
     with torch.no_grad():
@@ -95,14 +98,16 @@ def test_it_leaves_a_supernet_as_it_is_built_that_folds_to_what_it_computes(opti
     [
         {"relaxation": "gumbel", "temperature_end": 0.3, "dilations_at": 0.5},
         {"settle": 1, "alpha_lr": 2.0, "rule": "least_squares"},
+        {"weights": "shared", "dilations_at": 0.5},
     ],
-    ids=["gumbel", "settled"],
+    ids=["gumbel", "settled", "shared"],
 )
 def test_a_search_killed_before_or_after_it_shrank_goes_on_bit_for_bit(tmp_path, options):
-    whole = fresh(width=2)
+    weights = options.get("weights", "separate")
+    whole = fresh(width=2, weights=weights)
     wanted = search(whole, epochs=6, **options)
     for stop in (2, 5):
-        killed, resumed = fresh(width=2), fresh(width=2)
+        killed, resumed = (fresh(width=2, weights=weights) for _ in range(2))
         journal = {"fingerprint": "x", "every": 0.0}
         with Journal(tmp_path / str(stop), **journal).active(), pytest.raises(Killed):
             search(killed, epochs=6, stop=stop + 1, **options)

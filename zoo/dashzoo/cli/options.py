@@ -180,6 +180,12 @@ def search_options(command: Command) -> Command:
                 type=click.Choice(["params", "macs", "receptive_field", "latency"]),
                 help="Paths: what --price is on; default: macs.",
             ),
+            click.option(
+                "--weights",
+                type=click.Choice(["separate", "shared"]),
+                help="Mixture: each choice has its own (default), or all of a layer share one "
+                "kernel, which takes less memory.",
+            ),
             click.option("--alpha-lr", type=float, help="Mixture: learning rate of α."),
             click.option(
                 "--alpha-on",
