@@ -68,7 +68,7 @@ def run_search(
         return build_supernet(net, space, task.size, kind=kind, weights=weights).to(device)
 
     generator = seed_everything(seed)
-    with memory_guard():
+    with memory_guard(*how.saving):
         supernet = build(options.method)
     result = search_kernels(
         supernet,

@@ -35,7 +35,7 @@ from dashzoo_search.methods.shrink import Shrinking
 from dashzoo_search.relax import RELAXATIONS
 from dashzoo_search.supernet import Supernet, Weights
 from dashzoo_search.tasks.task import Split
-from dashzoo_search.training.loop import memory_guard
+from dashzoo_search.training.loop import NARROWER, memory_guard
 from dashzoo_search.training.metrics import evaluate
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
@@ -121,6 +121,12 @@ class Mixture:
         if type(self.settle) is not int or self.settle < 0:
             raise BadData(f"settle must be a number of checks, or 0, not {self.settle!r}")
 
+    @property
+    def saving(self) -> tuple[str, ...]:
+        """What helps where memory runs out."""
+        share = ("add --weights shared",) if self.weights == "separate" else ()
+        return (*share, NARROWER)
+
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
         return asdict(self)
@@ -201,7 +207,7 @@ def search_mixture(
         on_epoch,
         device,
     )
-    with memory_guard():
+    with memory_guard(*options.saving):
         for epoch in stage.epochs(recipe.epochs):
             supernet.train()
             annealing.begin(epoch)

@@ -39,7 +39,7 @@ from dashzoo_search.ops.pathconv import PathConv
 from dashzoo_search.spec import Choice, KernelSpec
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
-from dashzoo_search.training.loop import memory_guard
+from dashzoo_search.training.loop import NARROWER, memory_guard
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
@@ -81,6 +81,11 @@ class Paths(Budget):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise BadData(f"{name} must not be negative, and is {value}")
+
+    @property
+    def saving(self) -> tuple[str, ...]:
+        """What helps where memory runs out; the scout, by then over, has knobs of its own."""
+        return (NARROWER,)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict; of the budget what was asked for."""
@@ -158,7 +163,7 @@ def search_paths(
     if ledger is not None:  # what was measured once holds for the whole search
         parts["ledger"] = ledger
     stage = Stage("search", parts, on_epoch, device)
-    with memory_guard():
+    with memory_guard(*options.saving):
         for epoch in stage.epochs(recipe.epochs):
             supernet.train()
             losses = []

@@ -26,7 +26,7 @@ from dashzoo_search.ops import AggConv
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
-from dashzoo_search.training.loop import memory_guard
+from dashzoo_search.training.loop import NARROWER, memory_guard
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
@@ -105,7 +105,7 @@ def scout(
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
         BadBundle: a checkpoint does not fit.
     """
-    with memory_guard():
+    with memory_guard("add --scout 0", NARROWER):
         supernet = builds.wide()
     layers = {n: layer for n, layer in supernet.layers.items() if isinstance(layer, AggConv)}
     lasso = GroupLasso(layers, price)
@@ -147,7 +147,7 @@ def _losses(
     step = Stepper(network, weights, optimizer, schedule, precision=recipe.precision)
     judge = Judge(network, heldout)
     stage = Stage(name, {"network": network, "step": step, "batches": generator}, on_epoch, device)
-    with memory_guard():
+    with memory_guard("add --scout 0", NARROWER):
         for epoch in stage.epochs(recipe.epochs):
             network.train()
             losses = []

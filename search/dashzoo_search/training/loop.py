@@ -22,7 +22,9 @@ from dashzoo_search.training.runtime import Stopwatch
 from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
 from dashzoo_search.training.tree import Tree, expect_like
 
-__all__ = ["FitResult", "fit", "memory_guard"]
+__all__ = ["NARROWER", "FitResult", "fit", "memory_guard"]
+
+NARROWER = "narrow --kernels and --dilations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +156,11 @@ class _Best:
 
 
 @contextmanager
-def memory_guard() -> Iterator[None]:
-    """Turn running out of memory into one sentence with the knob that helps.
+def memory_guard(*saving: str) -> Iterator[None]:
+    """Turn running out of memory into one sentence with the knobs that help.
+
+    Args:
+        saving: what helps here, beside a smaller batch.
 
     Raises:
         TrainingFailed: the device, or the machine, had no memory left.
@@ -168,7 +173,5 @@ def memory_guard() -> Iterator[None]:
         told = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if not told and not any(words in str(error) for words in _NO_MEMORY):
             raise
-        raise TrainingFailed(
-            "Out of memory; lower --batch-size, narrow --kernels and --dilations, or search "
-            "with --scout 0"
-        ) from error
+        knobs = ", or ".join(("lower --batch-size", *saving))
+        raise TrainingFailed(f"Out of memory; {knobs}") from error

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from dashzoo_search.choice import Choice
+from dashzoo_search.errors import TrainingFailed
 from dashzoo_search.methods.lasso import GroupLasso, reached_energy
 from dashzoo_search.methods.scout import Builds, scout
 from dashzoo_search.networks import SearchedNet
@@ -16,6 +17,7 @@ from dashzoo_search.tasks import Split
 from dashzoo_search.tasks.planted import planted_task
 from dashzoo_search.training.progress import quiet
 from dashzoo_search.training.recipe import Recipe
+from dashzoo_search.training.steps import Stepper
 
 CHOICES = [Choice.cube(k, d, dims=1) for k in (3, 7) for d in (1, 3)]
 
@@ -52,6 +54,15 @@ def test_a_planted_kernel_is_seen_and_believed():
     assert found.gain > 0.5
     assert found.spec.layers["layers.0.conv"].dilation == (5,)
     assert found.to_json()["believed"] is True
+
+
+def test_without_memory_a_search_can_do_without_one(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Stepper, "__call__", full)
+    with pytest.raises(TrainingFailed, match="or add --scout 0, or narrow --kernels"):
+        look(planted_task([CHOICES[0]], samples=300, seed=0).train, epochs=1)
 
 
 def test_shuffled_labels_are_not_believed():

@@ -7,6 +7,7 @@ from dashzoo_search.errors import BadData, TrainingFailed
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import SearchSpace
 from dashzoo_search.training import Recipe
+from dashzoo_search.training.steps import Stepper
 
 from .echoes import echoes, search
 
@@ -53,3 +54,28 @@ def test_a_class_with_one_sample_each_cannot_be_searched():
     split = echoes(2)
     with pytest.raises(BadData, match="held out"):
         search(split, SearchSpace(kernels=(3, 5)), "paths", epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "knobs"),
+    [
+        ("paths", {}, "lower --batch-size, or narrow --kernels and --dilations"),
+        (
+            "mixture",
+            {},
+            "lower --batch-size, or add --weights shared, or narrow --kernels and --dilations",
+        ),
+        (
+            "mixture",
+            {"weights": "shared"},
+            "lower --batch-size, or narrow --kernels and --dilations",
+        ),
+    ],
+)
+def test_out_of_memory_names_what_helps_there(monkeypatch, method, options, knobs):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Stepper, "__call__", full)
+    with pytest.raises(TrainingFailed, match=f"^Out of memory; {knobs}$"):
+        search(echoes(32), SearchSpace(kernels=(3, 5)), method, epochs=1, **options)
