@@ -57,7 +57,7 @@ def build_network(
         network.backbone,
         dims=task.dims,
         in_chans=task.channels,
-        num_classes=len(task.classes),
+        num_classes=task.outputs,
         kernels=spec,
         backbone_args=network.args,
         resize=network.resize,

@@ -18,7 +18,6 @@ from dashzoo_search.methods.mixture import Mixture, search_mixture
 from dashzoo_search.methods.paths import JUDGED, Paths, search_paths
 from dashzoo_search.methods.scout import Builds
 from dashzoo_search.supernet import Supernet
-from dashzoo_search.tasks.splits import cut_fraction
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -152,13 +151,12 @@ def search_kernels(
     if not (isinstance(how, Mixture) and how.alpha_on == "train"):
         try:
             share = options.heldout or min(HELDOUT, JUDGED / len(train))
-            rest, cut = cut_fraction(train.y, share, seed=seed, array="y_train")
+            fitted, judge = train.cut(share, seed=seed, array="y_train")
         except BadData as error:
             raise BadData(
                 "No class has two training samples, so none can be held out to search on; give "
                 "more samples, or use --method mixture --alpha-on train"
             ) from error
-        fitted, judge = train.take(rest), train.take(cut)
     if isinstance(how, Paths):
         found = search_paths(
             supernet,

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from dashzoo_search.tasks.splits import folds
 from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.loop import fit
 from dashzoo_search.training.metrics import Score, evaluate
@@ -96,8 +95,7 @@ class Choosing:
             TrainingFailed: a candidate diverged.
         """
         watch = Stopwatch()
-        train, val = self._task.train, self._task.val
-        pool = Split(np.concatenate([train.X, val.X]), np.concatenate([train.y, val.y]))
+        pool = self._task.train.join(self._task.val)
         half = max(1, self._recipe.epochs // 2)
         shorter = {
             name: replace(self._recipes.get(name, self._recipe), epochs=half) for name in builds
@@ -165,7 +163,7 @@ def cross_validate(
 
     Each network is scored as its last epoch left it, so that none is chosen on what judges it.
     """
-    parts = [part for part in folds(pool.y, FOLDS, seed=seed) if len(part)]
+    parts = [part for part in pool.folds(FOLDS, seed=seed) if len(part)]
     told: dict[str, list[tuple[Score, int]]] = {name: [] for name in builds}
     recipes = dict.fromkeys(builds, recipe) if isinstance(recipe, Recipe) else recipe
     epochs = len(parts) * sum(recipes[name].epochs for name in builds)

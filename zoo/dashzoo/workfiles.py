@@ -21,8 +21,9 @@ from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import METHODS
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, Weights, build_supernet
-from dashzoo_search.tasks import Task, load_task, task_names
-from dashzoo_search.tasks.arrays import arrays_task, read_npz, take_arrays
+from dashzoo_search.tasks import DataOptions, Task, load_task, task_names
+from dashzoo_search.tasks.arrays import arrays_task, take_arrays
+from dashzoo_search.tasks.load import load_file
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.tune import Setting
 
@@ -36,23 +37,26 @@ _SUPERNET = f"{WORK}/supernet.safetensors"
 _ARRAYS = f"{WORK}/data.npz"
 
 
-def resolve_data(data: Data, *, seed: int) -> tuple[str, Task]:
+def resolve_data(data: Data, *, seed: int, options: DataOptions) -> tuple[str, Task]:
     """A reference to ``data`` that `SearchRecord` can keep, and the task itself.
 
     Args:
-        data: a task name, a file, or a mapping of arrays as `read_npz` names them, for which
-            `SearchRecord.write` leaves a file in the folder of the search.
-        seed: see `load_task`.
+        data: a task name, a file or folder, or a mapping of arrays as `arrays_task` names them,
+            for which `SearchRecord.write` leaves a file in the folder of the search.
+        seed, options: see `load_task`.
 
     Raises:
         DashzooError: as `load_task` raises it.
     """
     if isinstance(data, Mapping):
         path = Path(_ARRAYS)
-        return _ARRAYS, arrays_task(take_arrays(data), name=path.stem, origin=path.name, seed=seed)
+        arrays = take_arrays(data)
+        return _ARRAYS, arrays_task(
+            arrays, name=path.stem, origin=path.name, seed=seed, options=options
+        )
     name = str(data)
-    named = name in task_names() or not Path(name).is_file()
-    return name if named else str(Path(name).resolve()), load_task(name, seed=seed)
+    task = load_task(name, seed=seed, options=options)
+    return name if name in task_names() else str(Path(name).resolve()), task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class SearchRecord:
         name: of the bundle to be.
         data: task name, absolute path, or the arrays' file in the folder.
         data_sha256: of the task's arrays.
+        data_options: what the user said of the data.
         seed: of splits, initialisation and shuffling.
         network, space, options, spec: as their ``to_json`` gives them.
         kept: convolutions that were not searched, with the reason.
@@ -92,6 +97,7 @@ class SearchRecord:
     lost: dict[str, float] = field(default_factory=dict)
     tradeoff: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] = field(default_factory=dict)
+    data_options: dict[str, Any] = field(default_factory=dict)
     resumed: int = 0
 
     def write(self, folder: Path, supernet: Supernet, data: Data) -> None:
@@ -136,6 +142,7 @@ class SearchRecord:
             record.search_space()
             record.build_plan()
             record.recipe()
+            DataOptions.from_json(record.data_options)
             if record.options["method"] not in METHODS:
                 raise BadSpec("no such method", field="options.method")
             if record.options.get("weights", "separate") not in get_args(Weights):
@@ -202,10 +209,11 @@ class SearchRecord:
         Raises:
             BadData: its data is gone or has changed.
         """
+        options = DataOptions.from_json(self.data_options)
         if self.data == _ARRAYS:
-            task = read_npz(folder / _ARRAYS, seed=self.seed)
+            task = load_file(folder / _ARRAYS, seed=self.seed, options=options)
         else:
-            task = load_task(self.data, seed=self.seed)
+            task = load_task(self.data, seed=self.seed, options=options)
         if task.sha256 != self.data_sha256:
             raise BadData(f"The data of {self.data} has changed since the search; search again")
         return task

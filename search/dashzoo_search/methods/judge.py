@@ -37,8 +37,10 @@ class Judge:
         self._network = network
         device = next(network.parameters()).device
         count = -(-len(split) // BATCH)
-        self._batches = [x.to(device) for x in torch.from_numpy(split.X).tensor_split(count)]
-        self._y = torch.from_numpy(split.y)
+        self._batches = [
+            split.rows(part).to(device) for part in np.array_split(np.arange(len(split)), count)
+        ]
+        self._y = split.targets()
         self._scale = 1.0
 
     def calibrate(self) -> tuple[float, float]:

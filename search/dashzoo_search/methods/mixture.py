@@ -292,4 +292,4 @@ class _Deriving:
 def _spread(split: Split, device: torch.device) -> Tensor:
     """Samples from all over the split, which may be sorted by class."""
     at = np.linspace(0, len(split) - 1, min(len(split), DERIVE_SAMPLES)).round().astype(int)
-    return torch.from_numpy(split.X[at]).to(device)
+    return split.rows(at).to(device)

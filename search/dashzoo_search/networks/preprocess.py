@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from dashzoo_search.rows import Array, blocks
 
 __all__ = ["Preprocess"]
 
@@ -37,15 +38,18 @@ class Preprocess(nn.Module):
         self.register_buffer("mean", torch.zeros(in_chans))
         self.register_buffer("std", torch.ones(in_chans))
 
-    def fit(self, X: NDArray[np.float32]) -> None:
+    def fit(self, X: Array) -> None:
         """Set mean and standard deviation to those of ``X`` [n, c, …], channel by channel.
 
         A channel that never changes is centred and left unscaled.
         """
         axes = (0, *range(2, X.ndim))
-        mean = X.mean(axes, dtype=np.float64)
-        std = X.std(axes, dtype=np.float64)
-        std[std <= 1e-6 * np.abs(X).max(axes)] = 1.0  # what float32 cannot tell from constant
+        count = np.prod([X.shape[axis] for axis in axes])
+        mean = sum(block.sum(axes, dtype=np.float64) for block in blocks(X)) / count
+        column = mean.reshape(-1, *(1,) * (X.ndim - 2))
+        std = np.sqrt(sum(np.square(block - column).sum(axes) for block in blocks(X)) / count)
+        largest = np.max([np.abs(block).max(axes) for block in blocks(X)], 0)
+        std[std <= 1e-6 * largest] = 1.0  # what float32 cannot tell from constant
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(std))
 

@@ -1,84 +1,105 @@
-"""A task from the user's own arrays, in an ``.npz`` file or in memory.
+"""A task from the user's own arrays, wherever a reader found them.
 
 They are ``X_train, y_train, X_test, y_test`` (and ``X_val, y_val`` if there is a validation split
-of its own), or ``X, y``, of which a fifth becomes test, by seed. Arrays of other names are left
-alone, and nothing pickled is read.
+of its own), or ``X, y``, of which a fifth becomes test, by seed or, with ``split="time"``, the last
+fifth. Beside them may stand ``groups`` (or ``groups_train``, …), one a sample, which no cut tears
+apart, and ``classes``, the names of labels or outputs. Sequences that end in NaN are of unequal
+length.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData
-from dashzoo_search.tasks.checks import check_labels, check_lengths, check_samples
-from dashzoo_search.tasks.splits import cut_fraction
-from dashzoo_search.tasks.task import Task, classification_task
+from dashzoo_search.rows import Array, take, whole
+from dashzoo_search.tasks.checks import check_groups, check_labels, check_lengths, check_samples
+from dashzoo_search.tasks.kinds import guess_kind
+from dashzoo_search.tasks.lengths import equal_lengths
+from dashzoo_search.tasks.options import DataOptions
+from dashzoo_search.tasks.splits import cut_fraction, cut_last
+from dashzoo_search.tasks.task import Task, make_task
 
-__all__ = ["NAMES", "arrays_task", "read_array", "read_npz", "take_arrays"]
+__all__ = ["EXPECTED", "NAMES", "TEST_FRACTION", "arrays_task", "take_arrays"]
 
-NAMES = ("X", "y", "X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
+NAMES = (
+    "X", "y", "X_train", "y_train", "X_val", "y_val", "X_test", "y_test",
+    "groups", "groups_train", "groups_val", "groups_test", "classes",
+)  # fmt: skip
 TEST_FRACTION = 0.2
+EXPECTED = "X_train, y_train, X_test, y_test, or X, y"
 _SPLIT = {"X_train", "y_train", "X_test", "y_test"}
-_EXPECTED = "X_train, y_train, X_test, y_test, or X, y"
-
-Arrays = Mapping[str, NDArray[Any]]
+_HERE = DataOptions()
 
 
-def read_npz(path: Path, *, seed: int) -> Task:
-    """Read a task from ``path``.
-
-    Args:
-        path: an ``.npz`` file; its stem becomes the task's name.
-        seed: chooses the validation samples, and the test samples of a file with ``X, y``.
-
-    Raises:
-        BadData: the file, or an array in it, is not as described above.
-    """
-    arrays = _load(path)
-    return arrays_task(arrays, name=path.stem, origin=path.name, seed=seed)
-
-
-def arrays_task(arrays: Arrays, *, name: str, origin: str, seed: int) -> Task:
-    """A task of ``arrays``, as `take_arrays` gives them.
+def arrays_task(
+    arrays: Mapping[str, Array],
+    *,
+    name: str,
+    origin: str,
+    seed: int,
+    options: DataOptions = _HERE,
+) -> Task:
+    """A task of ``arrays``.
 
     Args:
-        arrays: by name.
+        arrays: by the names above.
         name: of the task.
         origin: name of the file they are from.
-        seed: see `read_npz`.
+        seed: chooses the validation samples, and the test samples of ``X, y``.
+        options: what the user said of them.
 
     Raises:
         BadData: naming the array.
     """
-    names = set(arrays)
-    if names >= _SPLIT:
-        if len(names & {"X_val", "y_val"}) == 1:
+    held = {part: value for part, value in arrays.items() if part[0] in "Xy"}
+    groups, names = _beside(arrays, origin)
+    if set(held) >= _SPLIT and not {"X", "y"} & set(held):
+        if len({"X_val", "y_val"} & set(held)) == 1:
             raise BadData(f"{origin} holds only one of X_val and y_val; give both or neither")
-        val = (arrays["X_val"], arrays["y_val"]) if "X_val" in names else None
-        train = (arrays["X_train"], arrays["y_train"])
-        test = (arrays["X_test"], arrays["y_test"])
+        if options.split == "time" and "X_val" in held:
+            raise BadData(f"{origin} has its own splits, so that --split time has nothing to do")
+        held, same = equal_lengths(held, options, origin)
+        parts = {
+            part: (held[f"X_{part}"], held[f"y_{part}"])
+            for part in ("train", "val", "test")
+            if f"X_{part}" in held
+        }
         how = "the file's own splits"
-    elif names == {"X", "y"}:
-        train, test = _cut_test(arrays["X"], arrays["y"], seed)
-        val, how = None, f"test split cut by seed {seed}"
+        for missing in set(parts) - set(groups) if groups else ():
+            raise BadData(f"{origin} holds groups, but not groups_{missing}; give all or none")
+        _keep_apart(groups, origin)
+    elif set(held) == {"X", "y"}:
+        held, same = equal_lengths(held, options, origin)
+        rest, cut, how = _cut_test(held["X"], held["y"], groups.get(""), seed, options)
+        parts = {
+            part: (take(held["X"], index), take(held["y"], index))
+            for part, index in (("train", rest), ("test", cut))
+        }
+        if "" in groups:
+            groups = {"train": groups[""][rest], "test": groups[""][cut]}
     else:
-        held = ", ".join(n for n in NAMES if n in names)
-        lacking = ", ".join(n for n in NAMES if n in _SPLIT - names)
-        what = f"holds {held} but lacks {lacking}" if held else "holds none of the arrays"
-        raise BadData(f"{origin} {what}; save {_EXPECTED} with np.savez")
-    return classification_task(
+        there = ", ".join(n for n in NAMES if n in held)
+        lacking = ", ".join(n for n in NAMES if n in _SPLIT - set(held))
+        what = f"holds {there} but lacks {lacking}" if there else "holds none of the arrays"
+        raise BadData(f"{origin} {what}; save {EXPECTED} with np.savez")
+    return make_task(
         name,
-        train=train,
-        test=test,
-        val=val,
+        kind=options.kind,
+        train=parts["train"],
+        test=parts["test"],
+        val=parts.get("val"),
         seed=seed,
-        source=f"the user's own file {origin}, {how}",
+        source=f"the user's own file {origin}, {how}{same}",
+        loss=options.loss,
+        metric=options.metric,
+        names=names,
+        groups=groups,
+        by_time=options.split == "time",
     )
 
 
@@ -98,72 +119,56 @@ def take_arrays(values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def read_array(path: Path) -> NDArray[Any]:
-    """Read one ``.npy`` array of numbers.
-
-    Raises:
-        BadData: the file is missing, pickled, or no array.
-    """
-    try:
-        with path.open("rb") as file:
-            array = _plain_array(file)
-    except FileNotFoundError as error:
-        raise BadData(f"{path} does not exist; give an .npy file of raw samples") from error
-    except Exception as error:  # what NumPy raises on foreign bytes is not listed anywhere
-        reason = _reason(error)
-        raise BadData(
-            f"{path.name} is no plain .npy array ({reason}); save the samples with np.save"
-        ) from error
-    if array.dtype.kind not in "fiub":
-        raise BadData(f"{path.name} holds {array.dtype} values; save an array of real numbers")
-    return array
+def _beside(
+    arrays: Mapping[str, Array], origin: str
+) -> tuple[dict[str, NDArray[Any]], tuple[str, ...] | None]:
+    """Groups by split (``""`` being all), and the names of outputs."""
+    groups = {
+        name.removeprefix("groups").removeprefix("_"): whole(value)
+        for name, value in arrays.items()
+        if name.startswith("groups")
+    }
+    if "classes" not in arrays:
+        return groups, None
+    classes = whole(arrays["classes"])
+    if classes.ndim != 1 or classes.dtype.kind not in "Uiu":
+        raise BadData(f"classes in {origin} must be names, [outputs]; give strings")
+    return groups, tuple(map(str, classes))
 
 
-def _cut_test(X: NDArray[Any], y: NDArray[Any], seed: int) -> list[tuple[Any, Any]]:
-    X, y = check_samples(X, "X"), check_labels(y, "y")
-    check_lengths(X, y, "X", "y")
-    classes, indices, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if len(classes) < 2:
-        raise BadData(f"y holds only the class {classes[0]!s}; give at least two classes")
-    if counts.max() < 3:
-        raise BadData("y has no class of three samples; give one each for train, val and test")
-    return [(X[part], y[part]) for part in cut_fraction(indices, TEST_FRACTION, seed=seed)]
+def _keep_apart(groups: Mapping[str, NDArray[Any]], origin: str) -> None:
+    for part in groups:
+        for other in groups:
+            if part < other and len(both := np.intersect1d(groups[part], groups[other])):
+                raise BadData(
+                    f"{origin} has the group {both[0]!s} in {part} and in {other}; "
+                    "keep each group in one split"
+                )
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise BadData(f"{path.name} is no whole .npz archive; save {_EXPECTED} with np.savez")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            held = set(archive.namelist())
-            return {name: _member(archive, name, path) for name in NAMES if f"{name}.npy" in held}
-    except BadData:
-        raise
-    except Exception as error:  # zipfile, too, raises more than BadZipFile on damaged bytes
-        raise BadData(
-            f"{path.name} cannot be read ({_reason(error)}); save {_EXPECTED} with np.savez"
-        ) from error
-
-
-def _member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
-    try:
-        with archive.open(f"{name}.npy") as file:
-            return _plain_array(file)
-    except Exception as error:  # as in read_array; encrypted and truncated members come on top
-        raise BadData(
-            f"{name} in {path.name} cannot be read ({_reason(error)}); "
-            "save it as a plain array of numbers or strings"
-        ) from error
-
-
-def _plain_array(file: IO[bytes]) -> NDArray[Any]:
-    array = np.load(file, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise BadData("it is an archive")  # NumPy looks at the first bytes, not at the name
-    return array
-
-
-def _reason(error: Exception) -> str:
-    if "pickle" in str(error).lower() or "Object arrays" in str(error):
-        return "it holds pickled objects, which are never loaded"
-    return " ".join(str(error).split()) or type(error).__name__
+def _cut_test(
+    X: Array, y: Array, groups: NDArray[Any] | None, seed: int, options: DataOptions
+) -> tuple[NDArray[np.intp], NDArray[np.intp], str]:
+    X = check_samples(X, "X")
+    kind = options.kind or guess_kind(y, X.shape[2:])[0]
+    strata = np.zeros(y.shape[0] if y.ndim else 0, np.int64)
+    if kind == "classification":
+        labels = check_labels(whole(y), "y")
+        classes, strata, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    check_lengths(X, strata, "X", "y")
+    if kind == "classification":
+        if len(classes) < 2:
+            raise BadData(f"y holds only the class {classes[0]!s}; give at least two classes")
+        if counts.max() < 3:
+            raise BadData("y has no class of three samples; give one each for train, val and test")
+    elif len(strata) < 3:
+        raise BadData("X holds fewer than three samples; give one each for train, val and test")
+    numbers = None
+    if groups is not None:
+        numbers = check_groups({"all": groups}, {"all": X})["all"]
+    if options.split == "time":
+        rest, cut = cut_last(len(strata), TEST_FRACTION, groups=numbers)
+        return rest, cut, "the last fifth being test"
+    rest, cut = cut_fraction(strata, TEST_FRACTION, seed=seed, groups=numbers)
+    whole_groups = ", no group being cut in two" if groups is not None else ""
+    return rest, cut, f"test split cut by seed {seed}{whole_groups}"

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData
+from dashzoo_search.rows import Array, Rows, blocks
 
-__all__ = ["check_labels", "check_lengths", "check_samples"]
+__all__ = ["check_finite", "check_groups", "check_labels", "check_lengths", "check_samples"]
 
 _LARGEST = np.iinfo(np.int64).max
 _EXACT = 2.0**53  # floats above it skip integers
 
 
-def check_samples(X: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Samples [n, c, l] or [n, c, h, w] of finite numbers, as float32.
+def check_samples(X: Array, name: str) -> Array:
+    """Samples [n, c, l] or [n, c, h, w] of finite numbers, as float32; `Rows` stay on disk.
 
     Raises:
         BadData: naming the array ``name``.
@@ -31,18 +33,34 @@ def check_samples(X: NDArray[Any], name: str) -> NDArray[np.float32]:
         )
     if 0 in X.shape:
         raise BadData(f"{name} is empty (shape {list(X.shape)}); give at least one sample")
-    with np.errstate(over="ignore"):
-        floats = np.ascontiguousarray(X, dtype=np.float32)
-    finite = np.isfinite(floats)
-    if not finite.all():
-        where = int(np.flatnonzero(~finite.reshape(len(X), -1).all(1))[0])
-        value = X[where][~finite[where]][0]
-        if np.isfinite(value):
-            raise BadData(f"{name} holds {value:.3g} in sample {where}, beyond float32; rescale it")
-        raise BadData(
-            f"{name} holds {value} in sample {where}; fill or drop such samples before the run"
-        )
+    return check_finite(X, name)
+
+
+def check_finite(values: Array, name: str) -> Array:
+    """``values`` [n, …] as float32, every one of them finite.
+
+    Raises:
+        BadData: naming the array ``name`` and the first sample at fault.
+    """
+    floats = values.map(_as_float32) if isinstance(values, Rows) else _as_float32(values)
+    start = 0
+    for block in blocks(floats):
+        finite = np.isfinite(block)
+        if not finite.all():
+            where = int(np.flatnonzero(~finite.reshape(len(block), -1).all(1))[0])
+            first = np.flatnonzero(~finite[where].reshape(-1))[0]
+            value = values[start + where].reshape(-1)[first]
+            said = f"in sample {start + where}"
+            if np.isfinite(value):
+                raise BadData(f"{name} holds {value:.3g} {said}, beyond float32; rescale it")
+            raise BadData(f"{name} holds {value} {said}; fill or drop such samples before the run")
+        start += len(block)
     return floats
+
+
+def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def check_labels(y: NDArray[Any], name: str) -> NDArray[Any]:
@@ -67,7 +85,7 @@ def check_labels(y: NDArray[Any], name: str) -> NDArray[Any]:
         if not np.isfinite(y).all():
             raise BadData(f"{name} holds NaN or inf; give integer or string labels")
         if not np.array_equal(y, np.rint(y)):
-            raise BadData(f"{name} holds fractions; only classification is supported: give labels")
+            raise BadData(f"{name} holds fractions; give labels, or say --kind regression")
     if len(y) and y.max() > (_EXACT if y.dtype.kind == "f" else _LARGEST):
         raise BadData(f"{name} holds {y.max()}, too large for a label; number the classes from 0")
     if len(y) and y.dtype.kind == "f" and y.min() < -_EXACT:
@@ -75,7 +93,7 @@ def check_labels(y: NDArray[Any], name: str) -> NDArray[Any]:
     return y.astype(np.int64)
 
 
-def check_lengths(X: NDArray[Any], y: NDArray[Any], X_name: str, y_name: str) -> None:
+def check_lengths(X: Array, y: Array, X_name: str, y_name: str) -> None:
     """One label a sample.
 
     Raises:
@@ -86,3 +104,24 @@ def check_lengths(X: NDArray[Any], y: NDArray[Any], X_name: str, y_name: str) ->
             f"{X_name} has {len(X)} samples but {y_name} has {len(y)} labels; "
             "give one label a sample"
         )
+
+
+def check_groups(
+    groups: Mapping[str, NDArray[Any]], samples: Mapping[str, Array]
+) -> dict[str, NDArray[np.int64]]:
+    """Groups by split as numbers, those of one name alike in all splits.
+
+    Raises:
+        BadData: naming the array.
+    """
+    for part, of in groups.items():
+        if of.shape != (len(samples[part]),) or of.dtype.kind not in "iubU":
+            raise BadData(
+                f"groups_{part} holds {of.dtype} values of shape {list(of.shape)}; "
+                f"give an integer or a string for each of {len(samples[part])} samples"
+            )
+    if not groups:
+        return {}
+    _, numbers = np.unique(np.concatenate(list(groups.values())), return_inverse=True)
+    ends = np.cumsum([len(of) for of in groups.values()])[:-1]
+    return dict(zip(groups, np.split(numbers.astype(np.int64), ends), strict=True))

@@ -1,54 +1,80 @@
-"""From what the user typed to a task: a name, or a file."""
+"""From what the user typed to a task: a name, a file or a folder."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dashzoo_search.errors import BadData, UnknownTask
-from dashzoo_search.tasks.arrays import read_npz
+from dashzoo_search.tasks.arrays import arrays_task
 from dashzoo_search.tasks.digits import load_digits_task
+from dashzoo_search.tasks.mitdb import load_mitdb
+from dashzoo_search.tasks.options import DataOptions
+from dashzoo_search.tasks.pictures import load_faces, load_textures
 from dashzoo_search.tasks.planted import load_planted, planted_names
+from dashzoo_search.tasks.readers import FORMATS, SUFFIXES, find_reader
+from dashzoo_search.tasks.registry import load_registered, register, task_names
 from dashzoo_search.tasks.task import Task
 from dashzoo_search.tasks.ucr import load_ucr, ucr_names
 
-__all__ = ["load_task", "task_names"]
+__all__ = ["load_file", "load_task", "register", "task_names"]
+
+register("digits", load_digits_task)
+register("faces", load_faces)
+register("textures", load_textures)
+register("mitdb", load_mitdb)
+for _name in ucr_names():
+    register(f"ucr/{_name}", partial(load_ucr, _name), takes=("lengths", "size"))
+for _name in planted_names():
+    register(_name, partial(load_planted, _name))
+
+_NOTHING_SAID = DataOptions()
 
 
-def task_names() -> tuple[str, ...]:
-    """Every name `load_task` knows."""
-    return ("digits", *(f"ucr/{name}" for name in ucr_names()), *planted_names())
-
-
-def load_task(data: str, *, seed: int = 0) -> Task:
-    """Load a named task or an ``.npz`` file.
+def load_task(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) -> Task:
+    """Load a named task, a file or a folder.
 
     Args:
         data: one of `task_names`, or a path.
-        seed: chooses the validation samples (and test, in a file with ``X, y`` alone).
+        seed: chooses the validation samples (and test, in data without splits).
+        options: what the user says of the data.
 
     Raises:
-        UnknownTask: neither a name nor a file, with the nearest names.
-        BadData: the file is not as `read_npz` describes.
-        MissingRuntime: the extra ``tasks`` is not installed.
+        UnknownTask: neither a name nor a path, with the nearest names.
+        BadData: the data is not as its reader describes.
+        MissingRuntime: an extra, ``tasks`` or ``data``, is not installed.
     """
-    if data == "digits":
-        return load_digits_task(seed=seed)
-    if data in planted_names():
-        return load_planted(data, seed=seed)
     if data in task_names():
-        return load_ucr(data.removeprefix("ucr/"), seed=seed)
+        said = {name: getattr(options, name) for name in ("loss", "metric")}
+        task = load_registered(data, seed=seed, options=replace(options, **dict.fromkeys(said)))
+        return replace(task, **{name: value for name, value in said.items() if value})
     path = Path(data)
     try:
-        is_folder, is_file = path.is_dir(), path.is_file()
+        there = path.exists()
     except OSError as error:  # a name too long, a folder we may not enter
         raise BadData(f"{data:.80} cannot be read: {error.strerror}; check the path") from error
-    if is_folder:
-        raise BadData(f"{path} is a folder; give an .npz file or a task name")
-    if is_file and path.suffix.lower() != ".npz":
-        raise BadData(f"{data} is not an .npz file; save the arrays with np.savez")
-    if is_file:
-        return read_npz(path, seed=seed)
-    if path.suffix.lower() == ".npz":
+    if there:
+        return load_file(path, seed=seed, options=options)
+    if path.suffix.lower() in SUFFIXES:
         raise BadData(f"{data} does not exist; check the path")
-    hint = f"Give an .npz file, or one of: {', '.join(task_names())}."
+    hint = f"Give a file ({', '.join(FORMATS)}), or one of: {', '.join(task_names())}."
     raise UnknownTask(data, task_names(), hint=hint)
+
+
+def load_file(path: Path, *, seed: int, options: DataOptions = _NOTHING_SAID) -> Task:
+    """Load the user's own file or folder; see `dashzoo_search.tasks.readers`.
+
+    Raises:
+        BadData: it is not as its reader describes.
+        MissingRuntime: the extra ``data`` is not installed.
+    """
+    arrays = find_reader(path, options)(path, options)
+    name = path.resolve().name
+    return arrays_task(
+        arrays,
+        name=Path(name).stem if path.is_file() or name.endswith(".zarr") else name,
+        origin=path.name or name,
+        seed=seed,
+        options=options,
+    )

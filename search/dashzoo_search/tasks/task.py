@@ -6,39 +6,93 @@ result can say how often test was read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dashzoo_search.errors import BadData
-from dashzoo_search.tasks.checks import check_labels, check_lengths, check_samples
-from dashzoo_search.tasks.splits import cut_fraction
+from dashzoo_search.rows import Array, join, take
+from dashzoo_search.tasks.checks import check_groups, check_lengths, check_samples
+from dashzoo_search.tasks.digest import digest
+from dashzoo_search.tasks.kinds import KINDS, Kind, guess_kind
+from dashzoo_search.tasks.splits import cut_fraction, cut_last, folds
+from dashzoo_search.tasks.targets import check_targets, encode, outputs_of
 
-__all__ = ["SealedSplit", "Split", "Task", "classification_task"]
-
-Floats = NDArray[np.float32]
-Labels = NDArray[np.int64]
+__all__ = ["SealedSplit", "Split", "Task", "classification_task", "make_task"]
 
 VALIDATION_FRACTION = 0.2
+
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Samples ``X`` [n, c, …] and class indices ``y`` [n]."""
+    """Samples and what is to be told of each; either may be larger than memory.
 
-    X: Floats
-    y: Labels
+    Attributes:
+        X: float32 [n, c, …].
+        y: by kind,
+
+            - classification: int64 [n],
+            - multilabel: float32 [n, labels] of zeros and ones,
+            - regression: float32 [n, outputs],
+            - dense_regression: float32 [n, outputs, *size],
+            - dense_labels: int64 [n, *size], -1 where there is none.
+        groups: numbers int64 [n] of what must not be on both sides of a cut, or None.
+    """
+
+    X: Array
+    y: Array
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, index: NDArray[np.intp]) -> Split:
-        """The samples at ``index``."""
-        return Split(self.X[index], self.y[index])
+    def rows(self, index: Any) -> Tensor:
+        """The samples at ``index`` (integers, a mask or a slice), as a tensor [m, c, …]."""
+        return torch.from_numpy(self.X[index])
+
+    def targets(self, index: Any = slice(None)) -> Tensor:
+        """Of the samples at ``index`` what `y` says, as a tensor [m, …]."""
+        return torch.from_numpy(self.y[index])
+
+    def take(self, index: NDArray[Any]) -> Split:
+        """The samples at ``index``; those on disk stay there."""
+        groups = self.groups[index] if self.groups is not None else None
+        return Split(take(self.X, index), take(self.y, index), groups)
+
+    def join(self, other: Split) -> Split:
+        """Our samples, then those of ``other``."""
+        groups = None
+        if self.groups is not None and other.groups is not None:
+            groups = np.concatenate([self.groups, other.groups])
+        return Split(join(self.X, other.X), join(self.y, other.y), groups)
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """Numbers [n] of what cuts and folds keep in balance: classes, where there are any."""
+        if self.y.ndim == 1 and isinstance(self.y, np.ndarray) and self.y.dtype.kind == "i":
+            return self.y
+        return np.zeros(len(self), np.int64)
+
+    def cut(self, fraction: float, *, seed: int, array: str = "y") -> tuple[Split, Split]:
+        """The rest, and about ``fraction`` of the samples; see `cut_fraction`."""
+        rest, cut = cut_fraction(self.strata, fraction, seed=seed, array=array, groups=self.groups)
+        return self.take(rest), self.take(cut)
+
+    def cut_last(self, fraction: float) -> tuple[Split, Split]:
+        """The older samples, and about ``fraction`` of them, the newest; see `splits.cut_last`."""
+        older, newer = cut_last(len(self), fraction, groups=self.groups)
+        return self.take(older), self.take(newer)
+
+    def folds(self, count: int, *, seed: int) -> list[Index]:
+        """Indices of ``count`` parts; see `splits.folds`."""
+        return folds(self.strata, count, seed=seed, groups=self.groups)
 
 
 class SealedSplit:
@@ -59,16 +113,19 @@ class SealedSplit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A classification problem.
+    """A problem to be learnt.
 
     Attributes:
         name: what `load_task` took, without any local folder.
         train, val, test: disjoint; val is cut from train unless the data brings its own.
-        classes: label of each class index.
+        classes: label of each class index, or name of each label or output.
         source: one sentence on where the data comes from.
         license: of the data, as far as known.
         sha256: of all arrays as they were loaded.
         published: rows of figures from the literature, each with its source.
+        kind: what is to be told of a sample, see `Kind`.
+        loss, metric: names of what it is trained on and judged by.
+        guessed: what nobody said, and why it was taken; a sentence each.
     """
 
     name: str
@@ -80,6 +137,10 @@ class Task:
     license: str
     sha256: str
     published: tuple[Mapping[str, Any], ...] = field(default=())
+    kind: Kind = "classification"
+    loss: str = KINDS["classification"].loss
+    metric: str = KINDS["classification"].metric
+    guessed: tuple[str, ...] = field(default=())
 
     @property
     def channels(self) -> int:
@@ -96,11 +157,24 @@ class Task:
         """1 for sequences, 2 for images."""
         return len(self.size)
 
+    @property
+    def outputs(self) -> int:
+        """Outputs of a network for a sample, or for each of its positions."""
+        return len(self.classes)
+
+    @property
+    def dense(self) -> bool:
+        """Whether there is an output for every position of a sample."""
+        return KINDS[self.kind].dense
+
     def describe(self) -> dict[str, Any]:
         """What results.json says of the task."""
         return {
             "name": self.name,
-            "kind": "classification",
+            "kind": self.kind,
+            "loss": self.loss,
+            "metric": self.metric,
+            "guessed": list(self.guessed),
             "dims": self.dims,
             "channels": self.channels,
             "size": list(self.size),
@@ -112,75 +186,91 @@ class Task:
         }
 
 
-def classification_task(
+Pair = tuple[Array, Array]
+
+
+def make_task(
     name: str,
     *,
-    train: tuple[NDArray[Any], NDArray[Any]],
-    test: tuple[NDArray[Any], NDArray[Any]],
-    val: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    kind: Kind | None = None,
+    train: Pair,
+    test: Pair,
+    val: Pair | None = None,
     seed: int,
     source: str,
     license: str = "unknown",
     published: tuple[Mapping[str, Any], ...] = (),
+    loss: str | None = None,
+    metric: str | None = None,
+    names: tuple[str, ...] | None = None,
+    groups: Mapping[str, NDArray[Any]] | None = None,
+    by_time: bool = False,
 ) -> Task:
     """Check raw arrays and make a task of them.
 
     Args:
         name: for the report.
-        train, test, val: pairs of samples [n, c, l] or [n, c, h, w] and labels [n], integers or
-            strings; without ``val`` a fifth of train is cut off, stratified, by ``seed``.
+        kind: of problem; None guesses it from the labels, and says so.
+        train, test, val: pairs of samples [n, c, l] or [n, c, h, w] and labels, see `KINDS`;
+            those of a classification are integers or strings. Without ``val`` a fifth of train is
+            cut off, stratified, by ``seed``.
         seed: chooses the validation samples.
         source, license, published: see `Task`.
+        loss, metric: names; None takes those usual for the kind.
+        names: of labels or outputs.
+        groups: by split, integers or strings [n]; no group is cut in two.
+        by_time: whether samples are in order of time, so that the last of train become val.
 
     Raises:
         BadData: naming the array and what is wrong with it.
     """
     named = {"train": train, "test": test} | ({"val": val} if val is not None else {})
     samples = {part: check_samples(X, f"X_{part}") for part, (X, _) in named.items()}
-    labels = {part: check_labels(y, f"y_{part}") for part, (_, y) in named.items()}
+    size = samples["train"].shape[2:]
+    guessed: tuple[str, ...] = ()
+    if kind is None:
+        kind, why = guess_kind(train[1], size, "y_train")
+        if kind != "classification":
+            guessed = (f"kind is {kind}: {why}",)
+    labels = {}
+    for part, (_, y) in named.items():
+        labels[part] = check_targets(y, kind, samples[part].shape[2:], f"y_{part}")
+        check_lengths(samples[part], labels[part], f"X_{part}", f"y_{part}")
     for part, X in samples.items():
-        check_lengths(X, labels[part], f"X_{part}", f"y_{part}")
         if X.shape[1:] != samples["train"].shape[1:]:
             raise BadData(
                 f"A sample of X_{part} has shape {list(X.shape[1:])}, one of X_train "
                 f"{list(samples['train'].shape[1:])}; make them alike"
             )
-    classes = np.unique(labels["train"])
-    if len(classes) < 2:
-        raise BadData(f"y_train holds only the class {classes[0]!s}; give at least two classes")
-    for part, y in labels.items():
-        if y.dtype.kind != classes.dtype.kind:
-            raise BadData(f"y_{part} and y_train hold labels of different types; make them alike")
-        if len(foreign := np.setdiff1d(y, classes)):
-            raise BadData(
-                f"y_{part} has the class {foreign[0]!s}, which y_train lacks; "
-                "remove it or add training samples of it"
-            )
-    splits = {
-        part: Split(samples[part], np.searchsorted(classes, labels[part]).astype(np.int64))
-        for part in named
-    }
-    digest = _digest(samples, labels)
+    classes = outputs_of(labels, kind, names)
+    encoded = encode(labels, kind)
+    numbers = check_groups(groups or {}, samples)
+    splits = {part: Split(samples[part], encoded[part], numbers.get(part)) for part in named}
+    sha256 = digest(samples, labels, kind)
     if val is None:
-        rest, cut = cut_fraction(splits["train"].y, VALIDATION_FRACTION, seed=seed, array="y_train")
-        splits["train"], splits["val"] = splits["train"].take(rest), splits["train"].take(cut)
+        whole = splits["train"]
+        splits["train"], splits["val"] = (
+            whole.cut_last(VALIDATION_FRACTION)
+            if by_time
+            else whole.cut(VALIDATION_FRACTION, seed=seed, array="y_train")
+        )
     return Task(
         name=name,
         train=splits["train"],
         val=splits["val"],
         test=SealedSplit(splits["test"]),
-        classes=tuple(str(c) for c in classes),
+        classes=classes,
         source=source,
         license=license,
-        sha256=digest,
+        sha256=sha256,
         published=published,
+        kind=kind,
+        loss=loss or KINDS[kind].loss,
+        metric=metric or KINDS[kind].metric,
+        guessed=guessed,
     )
 
 
-def _digest(samples: Mapping[str, Floats], labels: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
-    for part in sorted(samples):
-        for array in (samples[part], labels[part].astype(np.str_)):
-            digest.update(f"{part} {array.shape} ".encode())
-            digest.update("\0".join(array).encode() if array.dtype.kind == "U" else array.tobytes())
-    return digest.hexdigest()
+def classification_task(name: str, *, train: Pair, test: Pair, **more: Any) -> Task:
+    """`make_task` of the kind most are."""
+    return make_task(name, kind="classification", train=train, test=test, **more)

@@ -18,8 +18,8 @@ def reestimate(network: nn.Module, train: Split, *, batch_size: int = 64) -> Non
     device = next(network.parameters()).device
 
     def batches() -> Iterator[Tensor]:
-        for part in torch.split(torch.from_numpy(train.X), batch_size):
-            yield part.to(device)
+        for part in torch.split(torch.arange(len(train)), batch_size):
+            yield train.rows(part.numpy()).to(device)
 
     update_bn(batches(), network)
     network.eval()

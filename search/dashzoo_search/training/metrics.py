@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -32,23 +33,26 @@ class Score:
 
 def predict(network: nn.Module, X: Tensor, *, batch_size: int = 256) -> Tensor:
     """Raw outputs [n, num_classes] of ``network``, in eval mode on its device, for [n, c, …]."""
-    device = next(network.parameters()).device
-    training = network.training
-    network.eval()
-    with torch.inference_mode():
-        outputs = [network(part.to(device)) for part in torch.split(X, batch_size)]
-    network.train(training)
-    return torch.cat(outputs)
+    return _outputs(network, torch.split(X, batch_size))
 
 
 def evaluate(network: nn.Module, split: Split, *, batch_size: int = 256) -> Score:
     """Score ``network`` on the whole of ``split``; several processes share the work."""
-    X = torch.from_numpy(split.X)
-    if len(X) < world.size():
-        outputs = predict(network, X, batch_size=batch_size)
-    else:
-        outputs = world.join_rows(predict(network, world.share(X), batch_size=batch_size))
-    outputs = outputs.double().cpu()
-    y = torch.from_numpy(split.y)
+    index = torch.arange(len(split))
+    alone = len(split) < world.size()
+    parts = torch.split(index if alone else world.share(index), batch_size)
+    outputs = _outputs(network, (split.rows(part.numpy()) for part in parts))
+    outputs = (outputs if alone else world.join_rows(outputs)).double().cpu()
+    y = split.targets()
     accuracy = (outputs.argmax(1) == y).double().mean().item()
     return Score(accuracy, F.cross_entropy(outputs, y).item())
+
+
+def _outputs(network: nn.Module, parts: Iterable[Tensor]) -> Tensor:
+    device = next(network.parameters()).device
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        outputs = [network(part.to(device)) for part in parts]
+    network.train(training)
+    return torch.cat(outputs)

@@ -51,8 +51,7 @@ class Batches:
     def __init__(
         self, split: Split, batch_size: int, *, device: torch.device, generator: torch.Generator
     ) -> None:
-        self._X, self._y = torch.from_numpy(split.X), torch.from_numpy(split.y)
-        self._device, self._generator = device, generator
+        self._split, self._device, self._generator = split, device, generator
         self._count = math.ceil(len(split) / batch_size)
         if (least := len(split) // self._count) < world.size():
             raise BadData(
@@ -64,10 +63,11 @@ class Batches:
         return self._count
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self._y), generator=self._generator)
+        order = torch.randperm(len(self._split), generator=self._generator)
         for batch in order.tensor_split(self._count):
-            index = world.share(batch)
-            yield self._X[index].to(self._device), self._y[index].to(self._device)
+            index = world.share(batch).numpy()
+            x, y = self._split.rows(index), self._split.targets(index)
+            yield x.to(self._device), y.to(self._device)
 
 
 def weight_optimizer(

@@ -22,7 +22,7 @@ import numpy as np
 
 from dashzoo_search.errors import BadData, MissingRuntime, TrainingFailed
 from dashzoo_search.selection import ENOUGH, Build, cross_validate
-from dashzoo_search.tasks.task import Split, Task
+from dashzoo_search.tasks.task import Task
 from dashzoo_search.training.loop import fit
 from dashzoo_search.training.metrics import Score
 from dashzoo_search.training.progress import OnEpoch, Progress
@@ -233,9 +233,7 @@ def _score(task: Task, build: Build, recipe: Recipe, seed: int, tell: OnEpoch) -
         generator = seed_everything(seed)
         net = build(task.train)
         return fit(net, task.train, task.val, recipe, generator=generator, on_epoch=tell).val
-    pool = Split(
-        np.concatenate([task.train.X, task.val.X]), np.concatenate([task.train.y, task.val.y])
-    )
+    pool = task.train.join(task.val)
     return cross_validate(pool, {"": build}, recipe, seed=seed, on_epoch=tell)[""]
 
 

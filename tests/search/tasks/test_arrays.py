@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dashzoo_search.errors import BadData
-from dashzoo_search.tasks.arrays import arrays_task, read_npz, take_arrays
+from dashzoo_search.tasks.arrays import arrays_task, take_arrays
+from dashzoo_search.tasks.load import load_file
 
 X = np.random.default_rng(0).standard_normal((12, 2, 12)).astype(np.float32)
 y = np.array(["low", "mid", "top"])[np.arange(12) % 3]
@@ -80,9 +81,14 @@ FAULTS = {
     "strings": (base, {"X_train": X.astype(str)}, "X_train holds <U", "real numbers"),
     "dates": (base, {"X_train": X.astype("M8[s]")}, "X_train holds datetime64", "real numbers"),
     "records": (base, {"X_train": np.zeros((12, 2, 12), "f4,f4")}, "X_train", "real numbers"),
-    "fractions": (base, {"y_train": np.arange(12) / 2}, "y_train holds fractions", "give labels"),
-    "fractions in y": (w, {"y": w["y"] / 2}, "y holds fractions", "give labels"),
-    "NaN label": (base, {"y_train": np.full(12, np.nan)}, "y_train holds NaN", "give integer"),
+    "fractions": (base, {"y_train": np.arange(12) / 2}, "y_test holds <U3", "needs numbers"),
+    "whole fractions": (w, {"y": np.arange(30.0)}, "y holds 30 different", "--kind regression"),
+    "NaN label": (
+        base,
+        {"y_train": np.full(12, np.nan), "y_test": np.full(6, np.nan)},
+        "y_train holds nan in sample 0",
+        "drop",
+    ),
     "one-hot": (base, {"y_train": np.eye(3)[np.arange(12) % 3]}, "y_train", "y_train.argmax(1)"),
     "one-hot X, y": (w, {"y": np.eye(3)[w["y"]]}, "y has shape [30, 3]", "y.argmax(1)"),
     "bytes": (base, {"y_train": y.astype("S")}, "y_train holds |S3", "y_train.astype(str)"),
@@ -115,7 +121,7 @@ FAULTS = {
 def test_fault(save, start, changes, named, step):
     arrays = {k: v for k, v in {**(start or {}), **changes}.items() if v is not None}
     with pytest.raises(BadData) as caught:
-        read_npz(save(**arrays), seed=0)
+        load_file(save(**arrays), seed=0)
     message = str(caught.value)
     assert named in message
     assert step in message

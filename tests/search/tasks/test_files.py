@@ -12,14 +12,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dashzoo_search.errors import BadData
-from dashzoo_search.tasks.arrays import arrays_task, read_array, read_npz, take_arrays
+from dashzoo_search.tasks.arrays import arrays_task, take_arrays
+from dashzoo_search.tasks.load import load_file
+from dashzoo_search.tasks.readers.numpy_files import read_array
 
 
 class TestTaken:
     @pytest.mark.parametrize("shape", [(1, 12), (2, 12), (1, 6, 8), (3, 8, 8)])
     def test_own_splits(self, save, shape, good):
         arrays = good(shape)
-        task = read_npz(save(**arrays), seed=0)
+        task = load_file(save(**arrays), seed=0)
         assert (task.name, task.channels, task.size) == ("mine", shape[0], shape[1:])
         assert task.dims == len(shape) - 1
         assert task.classes == ("low", "mid", "top")
@@ -33,14 +35,14 @@ class TestTaken:
     def test_own_validation(self, save, good):
         arrays = good()
         val = {"X_val": arrays["X_test"] + 1, "y_val": arrays["y_test"]}
-        task = read_npz(save(**arrays, **val), seed=0)
+        task = load_file(save(**arrays, **val), seed=0)
         assert len(task.train) == len(arrays["y_train"])
         np.testing.assert_array_equal(task.val.X, val["X_val"])
 
     def test_cut_by_seed(self, save):
         arrays = {"X": np.arange(2.0 * 12 * 30).reshape(30, 2, 12), "y": np.arange(30) % 3}
         path = save(**arrays)
-        one, same, other = (read_npz(path, seed=seed) for seed in (1, 1, 2))
+        one, same, other = (load_file(path, seed=seed) for seed in (1, 1, 2))
         parts = [one.train, one.val, one.test.open()]
         assert [len(part) for part in parts] == [18, 6, 6]
         for part in parts:
@@ -56,13 +58,13 @@ class TestTaken:
         assert not np.array_equal(one.test.open().X, other.test.open().X)
 
     def test_other_arrays_are_left_alone(self, save, good):
-        task = read_npz(save(**good(), ids=np.array([{"a": 1}], object)), seed=0)
+        task = load_file(save(**good(), ids=np.array([{"a": 1}], object)), seed=0)
         assert len(task.test) == 6
 
     def test_compressed_and_from_memory_alike(self, tmp_path, good):
         np.savez_compressed(tmp_path / "mine.npz", **good())
         lists = {name: array.tolist() for name, array in good().items()}
-        one = read_npz(tmp_path / "mine.npz", seed=3)
+        one = load_file(tmp_path / "mine.npz", seed=3)
         other = arrays_task(take_arrays(lists), name="mine", origin="a list", seed=3)
         assert one.sha256 == other.sha256
         np.testing.assert_array_equal(one.train.X, other.train.X)
@@ -71,7 +73,7 @@ class TestTaken:
     def test_number_types(self, save, dtype, good):
         arrays = good()
         arrays = {k: (v > 0).astype(dtype) if k[0] == "X" else v for k, v in arrays.items()}
-        task = read_npz(save(**arrays), seed=0)
+        task = load_file(save(**arrays), seed=0)
         assert task.train.X.dtype == np.float32
         assert set(np.unique(task.train.X)) == {0.0, 1.0}
 
@@ -90,7 +92,7 @@ class TestTaken:
         arrays = good()
         for name in ("y_train", "y_test"):
             arrays[name] = (arrays[name] == "low").astype(dtype)
-        task = read_npz(save(**arrays), seed=0)
+        task = load_file(save(**arrays), seed=0)
         assert task.classes == (classes or tuple(np.unique(arrays["y_train"])))
         assert task.train.y.dtype == np.int64
         assert set(task.train.y) == {0, 1}
@@ -100,17 +102,17 @@ class TestTaken:
         named = {"low": "niedrig|1", "mid": "<b>中</b>", "top": "a\nb"}
         for name in ("y_train", "y_test"):
             arrays[name] = np.array([named[label] for label in arrays[name]])
-        assert set(read_npz(save(**arrays), seed=0).classes) == set(named.values())
+        assert set(load_file(save(**arrays), seed=0).classes) == set(named.values())
 
     def test_one_sample_in_test(self, save, good):
         arrays = good()
         arrays |= {"X_test": arrays["X_test"][:1], "y_test": arrays["y_test"][:1]}
-        assert len(read_npz(save(**arrays), seed=0).test) == 1
+        assert len(load_file(save(**arrays), seed=0).test) == 1
 
     def test_a_single_sample_of_a_class_stays_in_train(self, save, good):
         arrays = good()
         arrays["y_train"] = np.append(["abc"], arrays["y_train"][1:])
-        task = read_npz(save(**arrays), seed=0)
+        task = load_file(save(**arrays), seed=0)
         only = task.classes.index("abc")
         assert (task.train.y == only).sum() == 1
         assert (task.val.y == only).sum() == 0
@@ -121,19 +123,19 @@ class TestFiles:
         path = tmp_path / "mine.npz"
         path.write_text("a,b\n1,2\n")
         with pytest.raises(BadData, match=r"mine\.npz is no whole \.npz archive; save"):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
     def test_empty(self, tmp_path):
         path = tmp_path / "mine.npz"
         path.touch()
         with pytest.raises(BadData, match="no whole"):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
     def test_npy(self, tmp_path):
         np.save(tmp_path / "mine.npy", np.zeros((3, 1, 4)))
         path = (tmp_path / "mine.npy").rename(tmp_path / "mine.npz")
         with pytest.raises(BadData, match="no whole"):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
     def test_truncated(self, save, share, good):
@@ -141,11 +143,11 @@ class TestFiles:
         data = path.read_bytes()
         path.write_bytes(data[: int(share * len(data))])
         with pytest.raises(BadData, match="no whole"):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
     def test_missing(self, tmp_path):
         with pytest.raises(BadData, match="cannot be read"):
-            read_npz(tmp_path / "mine.npz", seed=0)
+            load_file(tmp_path / "mine.npz", seed=0)
 
     def test_a_member_that_is_no_array(self, tmp_path, good):
         path = tmp_path / "mine.npz"
@@ -153,7 +155,7 @@ class TestFiles:
             for name in good():
                 archive.writestr(f"{name}.npy", b"not an array")
         with pytest.raises(BadData, match=r"X_train in mine\.npz"):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
     def test_an_archive_in_the_archive(self, save, tmp_path, good):
         inner = save(**good()).read_bytes()
@@ -162,7 +164,7 @@ class TestFiles:
             archive.writestr("X.npy", inner)
             archive.writestr("y.npy", inner)
         with pytest.raises(BadData, match=r"X in outer\.npz"):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
     def test_a_shape_beyond_memory(self, tmp_path):
         path = tmp_path / "mine.npz"
@@ -175,7 +177,7 @@ class TestFiles:
             archive.writestr("X.npy", header.getvalue())
             archive.writestr("y.npy", header.getvalue())
         with pytest.raises(BadData, match=r"X in mine\.npz"):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(st.data())
@@ -186,7 +188,7 @@ class TestFiles:
             bytes_[data.draw(st.integers(0, len(bytes_) - 1))] = data.draw(st.integers(0, 255))
         path.write_bytes(bytes_)
         with contextlib.suppress(BadData):
-            read_npz(path, seed=0)
+            load_file(path, seed=0)
 
 
 class TestReadArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -10,19 +11,20 @@ import pytest
 
 from dashzoo_search.errors import BadData, MissingRuntime, UnknownTask
 from dashzoo_search.tasks import load_task, task_names
-from dashzoo_search.tasks import ucr as ucr_module
-from dashzoo_search.tasks.ucr import PUBLISHED, ucr_names
+from dashzoo_search.tasks.ucr import PUBLISHED, load_ucr, ucr_names
 
 # train, test, channels, length, classes
 SHAPES = {
     "ACSF1": (100, 100, 1, 1460, 10),
     "ArrowHead": (36, 175, 1, 251, 3),
     "BasicMotions": (40, 40, 6, 100, 4),
+    "Covid3Month": (140, 61, 1, 84, 1),
     "Covid3Month_disc": (140, 61, 1, 84, 3),
     "GunPoint": (50, 150, 1, 150, 2),
     "ItalyPowerDemand": (67, 1029, 1, 24, 2),
     "JapaneseVowels": (270, 370, 12, 26, 9),
     "OSULeaf": (200, 242, 1, 427, 6),
+    "PLAID": (537, 537, 1, 1344, 11),
     "PickupGestureWiimoteZ": (50, 50, 1, 361, 10),
     "UnitTest": (20, 22, 1, 24, 2),
 }
@@ -35,19 +37,23 @@ def data_folder() -> Path:
 
 
 def test_every_bundled_classification_problem_has_a_name(data_folder):
-    bundled = set()
+    bundled = {"Covid3Month", "PLAID"}
     for file in data_folder.glob("*/*_TRAIN.ts"):
         header = file.read_text(errors="replace").lower().split("@data")[0]
         if "@classlabel true" in header and file.name == f"{file.parent.name}_TRAIN.ts":
             bundled.add(file.parent.name)
     assert bundled == set(ucr_names())
     planted = {name for name in task_names() if name.startswith("planted/")}
-    assert set(task_names()) - planted == {"digits", *(f"ucr/{name}" for name in bundled)}
+    assert set(task_names()) - planted == {
+        "digits", "faces", "textures", "mitdb", *(f"ucr/{name}" for name in bundled),
+    }  # fmt: skip
     assert planted == {f"planted/{dims}d-{depth}" for dims in (1, 2) for depth in range(1, 7)}
 
 
 @pytest.mark.parametrize("name", ucr_names())
 def test_ucr(data_folder, name):
+    if name == "PLAID" and importlib.util.find_spec("sktime") is None:
+        pytest.skip("sktime is not installed")
     task = load_task(f"ucr/{name}", seed=1)
     test = task.test.open()
     train, val = len(task.train), len(task.val)
@@ -56,8 +62,11 @@ def test_ucr(data_folder, name):
     )  # fmt: skip
     assert abs(val - 0.2 * (train + val)) <= len(task.classes)
     assert test.X.shape[1:] == task.train.X.shape[1:] == task.val.X.shape[1:]
+    if name == "Covid3Month":
+        assert (task.kind, task.metric, task.train.y.dtype) == ("regression", "rmse", np.float32)
+        return
     assert set(task.train.y) == set(range(len(task.classes)))
-    assert "aeon 1.6" in task.source
+    assert ("sktime" if name == "PLAID" else "aeon 1.6") in task.source
 
 
 def test_unequal_lengths_are_padded_with_the_last_value(data_folder):
@@ -116,11 +125,10 @@ def test_without_the_extra(monkeypatch, name, module, package):
     assert str(caught.value) == f"{package} is not installed; run: pip install 'dashzoo[tasks]'"
 
 
-def test_a_problem_this_aeon_lacks(monkeypatch):
+def test_a_problem_this_aeon_lacks():
     pytest.importorskip("aeon")
-    monkeypatch.setattr(ucr_module, "NAMES", ("Gone",))
     with pytest.raises(BadData, match=r"does not bundle Gone; install 'aeon>=1\.6,<1\.7'"):
-        load_task("ucr/Gone")
+        load_ucr("Gone", seed=0)
 
 
 class TestNoSuchTask:
@@ -150,8 +158,7 @@ class TestNoSuchTask:
         [
             ("gone.npz", "gone.npz does not exist"),
             ("gone.NPZ", "gone.NPZ does not exist"),
-            (".", r"\. is a folder"),
-            ("", r"\. is a folder"),
+            ("gone.csv", "gone.csv does not exist"),
             ("x" * 5000 + ".npz", "cannot be read: File name too long"),
         ],
     )
@@ -161,9 +168,13 @@ class TestNoSuchTask:
         assert len(str(caught.value)) < 200
 
     def test_a_file_of_another_kind(self, tmp_path):
-        (tmp_path / "data.csv").touch()
-        with pytest.raises(BadData, match=r"data\.csv is not an \.npz file"):
-            load_task(str(tmp_path / "data.csv"))
+        (tmp_path / "data.doc").touch()
+        with pytest.raises(BadData, match=r"data\.doc has no known ending; give \.npz, "):
+            load_task(str(tmp_path / "data.doc"))
+
+    def test_a_folder_of_no_kind(self, tmp_path):
+        with pytest.raises(BadData, match="is a folder of no known kind; give"):
+            load_task(str(tmp_path))
 
     def test_case_of_the_ending(self, sequence_file, tmp_path):
         path = tmp_path / "WAVES.NPZ"

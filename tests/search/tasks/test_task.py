@@ -19,7 +19,7 @@ from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 from dashzoo_search.tasks import SealedSplit, Split
-from dashzoo_search.tasks.arrays import read_npz
+from dashzoo_search.tasks.load import load_file
 from dashzoo_search.tasks.task import classification_task
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.steps import Batches
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def task(sequence_file):
-    return read_npz(sequence_file, seed=0)
+    return load_file(sequence_file, seed=0)
 
 
 def rows(X) -> set[bytes]:

@@ -25,7 +25,7 @@ def command(folder: Path, samples: Path, runtime: str, as_json: bool) -> None:
     """Classify the raw samples of X.npy with the bundle in DIR."""
     from dashzoo.cli.console import on_one_line, print_json
     from dashzoo.prediction import Runtime, predict
-    from dashzoo_search.tasks.arrays import read_array
+    from dashzoo_search.tasks.readers.numpy_files import read_array
 
     probabilities, labels = predict(folder, read_array(samples), runtime=cast(Runtime, runtime))
     if as_json:

@@ -23,7 +23,7 @@ from dashzoo_search.pipeline import run_search
 from dashzoo_search.plan import Network, batch_macs
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import KernelSpec, SearchSpace
-from dashzoo_search.tasks import Task
+from dashzoo_search.tasks import DataOptions, Task
 from dashzoo_search.training import world
 from dashzoo_search.training.precision import resolve_precision
 from dashzoo_search.training.progress import OnEpoch, quiet
@@ -42,6 +42,7 @@ class SearchPlan:
 
     Attributes:
         data: what the user gave.
+        said: what the user said of it.
         reference: to the data, for the record.
         task, network, space, options, seed: see `run_search`.
         device: to train on.
@@ -49,6 +50,7 @@ class SearchPlan:
     """
 
     data: Data
+    said: DataOptions
     reference: str
     task: Task
     network: Network
@@ -65,6 +67,7 @@ class SearchPlan:
             "dashzoo": __version__,
             "torch": torch.__version__,
             "data": self.task.sha256,
+            "said": self.said.to_json(),
             "backbone": self.network.to_json(),
             "space": self.space.to_json(),
             "options": self.options.to_json(),
@@ -88,6 +91,7 @@ def plan_search(
     lr: float | None = None,
     weight_decay: float | None = None,
     precision: str = "auto",
+    data_options: DataOptions | None = None,
     seed: int = 0,
     device: str = "auto",
     threads: int | None = None,
@@ -103,7 +107,10 @@ def plan_search(
     require_writable(folder)
     where = resolve_device(device)
     numbers = resolve_precision(precision, where)
-    reference, task = world.each_by_itself(lambda: resolve_data(data, seed=seed))
+    said = data_options or DataOptions()
+    reference, task = world.each_by_itself(lambda: resolve_data(data, seed=seed, options=said))
+    if task.kind != "classification":
+        raise BadData(f"A {task.kind} can be looked at by dashzoo doctor, but not be trained yet")
     if resize is not None and task.dims == 1:
         raise BadData("--resize is for images; sequences keep their length")
     network = Network(
@@ -122,6 +129,7 @@ def plan_search(
     check_budget(task, network, space, options, where)
     return SearchPlan(
         data=data,
+        said=said,
         reference=reference,
         task=task,
         network=network,
@@ -156,6 +164,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
         name=plan.name,
         data=plan.reference,
         data_sha256=plan.task.sha256,
+        data_options=plan.said.to_json(),
         seed=plan.seed,
         network=plan.network.to_json(),
         space=plan.space.to_json(),
@@ -206,6 +215,7 @@ def search(
             - ``epochs``: of the search; None takes what training would, a mixture half of it,
             - ``batch_size``, ``lr``, ``weight_decay``: see `Recipe`; kept for `train`,
             - ``precision``: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``; kept for `train`,
+            - ``data_options``: what is to be said of the data, see `DataOptions`,
             - ``seed``: of splits, initialisation and shuffling,
             - ``device``: ``"auto"``, ``"cpu"``, ``"cuda"``, …
             - ``threads``: cores to use, at most those at hand; None decides by a batch's size,
