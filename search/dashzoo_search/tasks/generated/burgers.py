@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dashzoo_search.errors import BadData
 from dashzoo_search.tasks.generated.fields import periodic_amplitudes
 from dashzoo_search.tasks.generated.problem import Problem
+from dashzoo_search.tasks.kinds import Kind
 
 __all__ = ["SHARP", "VISCOUS", "Burgers", "solve_burgers"]
 
@@ -50,6 +51,7 @@ class Burgers(Problem):
     stride: int = 8
 
     name: ClassVar[str] = "burgers"
+    kind: ClassVar[Kind] = "dense_regression"
     source: ClassVar[str] = "Burgers' equation, exact solutions from random initial velocities"
     counts: ClassVar[tuple[int, int, int]] = (1000, 100, 200)
 

@@ -20,6 +20,7 @@ from dashzoo_search.errors import BadData
 from dashzoo_search.tasks.generated.fields import neumann_field
 from dashzoo_search.tasks.generated.multigrid import solve_darcy
 from dashzoo_search.tasks.generated.problem import Problem
+from dashzoo_search.tasks.kinds import Kind
 
 __all__ = ["DarcyFlow", "permeability", "with_coordinates"]
 
@@ -42,6 +43,7 @@ class DarcyFlow(Problem):
     stride: int = 5
 
     name: ClassVar[str] = "darcy"
+    kind: ClassVar[Kind] = "dense_regression"
     source: ClassVar[str] = "Darcy flow, regenerated after the FNO recipe (Li et al. 2021)"
     counts: ClassVar[tuple[int, int, int]] = (1000, 100, 100)
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData
 from dashzoo_search.tasks.generated import cache
+from dashzoo_search.tasks.kinds import Kind
 
 __all__ = ["Generated", "Problem", "generate"]
 
@@ -38,12 +39,14 @@ class Problem(ABC):
 
     Attributes:
         name: of its cached files.
+        kind: of the task it makes.
         source: one sentence on where the data comes from.
         counts: samples of train, val and test that are usual.
         version: raised when the same fields come to draw other samples.
     """
 
     name: ClassVar[str]
+    kind: ClassVar[Kind]
     source: ClassVar[str]
     counts: ClassVar[tuple[int, int, int]]
     version: ClassVar[int] = 1

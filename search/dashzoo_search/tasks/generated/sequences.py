@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData
 from dashzoo_search.tasks.generated.problem import Problem
+from dashzoo_search.tasks.kinds import Kind
 
 __all__ = ["AddingProblem", "CopyMemory", "SpacedMotifs"]
 
@@ -38,6 +39,7 @@ class AddingProblem(Problem):
     length: int = 200
 
     name: ClassVar[str] = "adding"
+    kind: ClassVar[Kind] = "regression"
     source: ClassVar[str] = "adding problem, two marked values of a random sequence"
     counts: ClassVar[tuple[int, int, int]] = (10000, 1000, 1000)
 
@@ -70,6 +72,7 @@ class CopyMemory(Problem):
     delay: int = 200
 
     name: ClassVar[str] = "copy"
+    kind: ClassVar[Kind] = "dense_labels"
     source: ClassVar[str] = "copy memory, ten random symbols to repeat after a delay"
     counts: ClassVar[tuple[int, int, int]] = (10000, 1000, 1000)
 
@@ -108,6 +111,7 @@ class SpacedMotifs(Problem):
     shift: int = 12
 
     name: ClassVar[str] = "motifs"
+    kind: ClassVar[Kind] = "classification"
     source: ClassVar[str] = "two DNA motifs (AP-1 and GC box) at a known or another distance"
     counts: ClassVar[tuple[int, int, int]] = (10000, 1000, 1000)
     motifs: ClassVar[tuple[str, str]] = ("TGACTCA", "GGGCGGG")

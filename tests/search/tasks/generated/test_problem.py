@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dashzoo_search.errors import BadData
-from dashzoo_search.tasks.generated import AddingProblem, DarcyFlow, generate
+from dashzoo_search.tasks.generated import (
+    SHARP,
+    AddingProblem,
+    CopyMemory,
+    DarcyFlow,
+    SpacedMotifs,
+    generate,
+)
 from dashzoo_search.tasks.generated.cache import cache_folder, digest
+from dashzoo_search.tasks.kinds import guess_kind
 
 ADDING = AddingProblem(length=6)
 COUNTS = (20, 3, 4)
@@ -160,3 +169,13 @@ def test_the_hash_sees_names_types_shapes_and_values():
 def test_what_cannot_be_drawn(arguments, said):
     with pytest.raises(BadData, match=said):
         generate(ADDING, **arguments)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [DarcyFlow(size=6), replace(SHARP, size=64), ADDING, CopyMemory(delay=3), SpacedMotifs()],
+    ids=lambda problem: problem.name,
+)
+def test_the_kind_is_the_one_its_targets_speak_of(problem):
+    X, y = generate(problem, COUNTS).train
+    assert guess_kind(y, X.shape[2:])[0] == problem.kind
