@@ -18,8 +18,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,6 @@ __all__ = [
     "bundle_files",
     "check_bundle",
     "invalidate",
-    "new_folder",
     "read_json",
     "refuse_overwrite",
     "seal",
@@ -211,54 +209,3 @@ def _foreign(folder: Path) -> str | None:
         if (path.is_symlink() or not path.is_dir()) and name not in known:
             return name
     return None
-
-
-@contextmanager
-def new_folder(target: Path, *, force: bool, keep: bool = True) -> Iterator[Path]:
-    """A hidden folder beside ``target`` that takes its place when the block ends well.
-
-    When it does not, a finished search is kept as ``target.partial``, and the error says so.
-    A folder that is there already, empty or ours, stays the same folder and gets the new files.
-
-    Args:
-        target: must be free, or ours and ``force`` given.
-        force: replace what is there, once the new folder is complete.
-        keep: whether to keep a finished search.
-
-    Raises:
-        BundleExists: see `refuse_overwrite`.
-    """
-    target = Path(os.path.abspath(target))  # noqa: PTH100  resolve() would follow links
-    refuse_overwrite(target, force=force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.draft-"))
-    draft.chmod(0o755)
-    try:
-        yield draft
-        refuse_overwrite(target, force=force)
-        _put(draft, target)
-    except BaseException as error:
-        if keep and (draft / WORK / "search.json").is_file():
-            partial = target.with_name(f"{target.name}.partial")
-            if not partial.exists() or not _foreign(partial):
-                _put(draft, partial)
-                error.add_note(f"What was done until then is kept in {partial}.")
-        raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _put(draft: Path, target: Path) -> None:
-    """Give ``draft`` the name ``target``, or, where that folder exists, move the files into it.
-
-    A mount point or a working directory cannot be renamed. SHA256SUMS leaves first and comes last.
-    """
-    if not target.exists():
-        draft.rename(target)
-        return
-    invalidate(target)
-    for old in target.iterdir():
-        invalidate(target, old.name)
-    entries = sorted(draft.iterdir(), key=lambda path: path.name == SUMS)
-    for entry in entries:
-        shutil.move(entry, target / entry.name)

@@ -8,7 +8,6 @@ from dashzoo_export.bundle import (
     SUMS,
     bundle_files,
     check_bundle,
-    new_folder,
     read_json,
     refuse_overwrite,
     write_atomically,
@@ -76,38 +75,6 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_new_folder_appears_only_at_the_end(tmp_path):
-    target = tmp_path / "deep" / "out"
-    with new_folder(target, force=False) as draft:
-        (draft / "results.json").write_text("{}")
-        assert not target.exists()
-    assert (target / "results.json").exists()
-    assert [p.name for p in target.parent.iterdir()] == ["out"]
-
-
-def test_an_error_leaves_the_old_folder_as_it_was(tmp_path):
-    target = tmp_path / "out"
-    with new_folder(target, force=False) as draft:
-        (draft / "results.json").write_text("old")
-        (draft / "SHA256SUMS").touch()
-    with pytest.raises(ZeroDivisionError), new_folder(target, force=True) as draft:
-        (draft / "half").write_text("new")
-        raise ZeroDivisionError
-    assert (target / "results.json").read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
-
-
-def test_a_finished_search_is_kept_when_a_later_step_fails(tmp_path):
-    target = tmp_path / "out"
-    with pytest.raises(ZeroDivisionError) as caught, new_folder(target, force=False) as draft:
-        (draft / "search").mkdir()
-        (draft / "search" / "search.json").write_text("{}")
-        raise ZeroDivisionError
-    assert (tmp_path / "out.partial" / "search" / "search.json").exists()
-    assert "out.partial" in caught.value.__notes__[0]
-    assert not target.exists()
 
 
 def test_folders_of_others_are_never_replaced(tmp_path):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dashzoo.loading import load
 from dashzoo_cards.render import check_card
-from dashzoo_export.bundle import README, check_bundle, new_folder
+from dashzoo_export.bundle import README, check_bundle
+from dashzoo_export.draft import new_folder
 from dashzoo_search.errors import BadBundle, BundleExists
 
 __all__ = ["publish"]
@@ -42,7 +43,7 @@ def publish(
             f"The card is not true: {differences[0]}; run 'dashzoo card {source}'", field=README
         )
     load(source)
-    with new_folder(target, force=force, keep=False) as draft:
+    with new_folder(target, force=force) as draft:
         for name in names:
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, draft / name)

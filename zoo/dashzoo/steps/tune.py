@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from dashzoo.steps.before import require_writable
-from dashzoo.steps.lock import locked
 from dashzoo.steps.train import TrainOptions, TrainPlan, plan_training
 from dashzoo.workfiles import SearchRecord
 from dashzoo_export.bundle import WORK
+from dashzoo_export.lock import locked
 from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.plan import Network, build_network, layer_table
 from dashzoo_search.selection import ENOUGH, Build

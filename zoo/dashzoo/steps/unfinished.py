@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dashzoo.steps.lock import locked
 from dashzoo_export.bundle import SUMS, WORK, invalidate, read_json, refuse_overwrite
+from dashzoo_export.lock import locked
 from dashzoo_search.errors import BadBundle, BundleExists
 from dashzoo_search.training import world
 from dashzoo_search.training.checkpoint import write_durably
@@ -209,8 +209,11 @@ def _clear(folder: Path) -> None:
     for path in (folder / RESUME).iterdir():
         if path.name != _LOCK:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    aside = folder.with_name(f".{folder.name}.lock")
+    if aside.is_dir() and {path.name for path in aside.iterdir()} == {_LOCK}:
+        with locked(aside / _LOCK):  # whoever was killed below
+            shutil.rmtree(aside)
     if any(path.name != RESUME for path in folder.iterdir()):
-        aside = folder.with_name(f".{folder.name}.lock")
         (folder / RESUME).rename(aside)  # it would count as another's file
         try:
             refuse_overwrite(folder, force=True)
