@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dashzoo_search.errors import BadData
 from dashzoo_search.tasks.generated import DarcyFlow, generate, with_coordinates
 from dashzoo_search.tasks.generated.darcy import permeability
-from dashzoo_search.tasks.generated.multigrid import solve_darcy
+from dashzoo_search.tasks.generated.multigrid import _Multigrid, conductances, solve_darcy
 
 
 def coefficients(size, seed=0):
@@ -34,6 +34,15 @@ def test_the_residual_of_any_coefficients_is_small(seed, size, jump):
     down = np.diff((a[1:] + a[:-1]) / 2 * np.diff(u, axis=0), axis=0)[:, 1:-1]
     right = np.diff((a[:, 1:] + a[:, :-1]) / 2 * np.diff(u, axis=1), axis=1)[1:-1]
     np.testing.assert_allclose(-(down + right) * (size - 1) ** 2, 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [5, 8, 11, 22])
+def test_the_preconditioner_is_symmetric(size):
+    cycle = _Multigrid(*conductances(coefficients(size)))
+    x, y = np.zeros((2, size, size))
+    x[1:-1, 1:-1], y[1:-1, 1:-1] = np.random.default_rng(0).standard_normal((2, size - 2, size - 2))
+    assert (x * cycle(y)).sum() == pytest.approx((y * cycle(x)).sum(), abs=1e-5)
+    assert (x * cycle(x)).sum() > 0
 
 
 def test_steps_do_not_grow_with_the_grid(monkeypatch):
