@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Array", "Rows", "blocks", "join", "take", "whole"]
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 4 * 2**20
 
 Index = NDArray[np.intp]
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
@@ -87,11 +87,15 @@ class Rows:
         return Rows(self._parts + other._parts, np.concatenate([self._index, beyond]))
 
     def _read(self, index: Index) -> NDArray[Any]:
-        order = np.argsort(index, kind="stable")  # a file is read from front to back
-        ascending = index[order]
-        cuts = [0, *np.searchsorted(ascending, self._ends)]
+        if (index[1:] < index[:-1]).any():  # a file is read from front to back
+            order = np.argsort(index, kind="stable")
+            rows = self._read(index[order])
+            out = np.empty_like(rows)
+            out[order] = rows
+            return out
+        cuts = [0, *np.searchsorted(index, self._ends)]
         read = [
-            convert(np.asarray(source[ascending[start:stop] - (end - source.shape[0])]))
+            convert(np.asarray(source[index[start:stop] - (end - source.shape[0])]))
             for (source, convert), end, start, stop in zip(
                 self._parts, self._ends, cuts[:-1], cuts[1:], strict=True
             )
@@ -99,10 +103,7 @@ class Rows:
         ]
         if not read:
             return self._like()[:0]
-        rows = read[0] if len(read) == 1 else np.concatenate(read)
-        out = np.empty_like(rows)
-        out[order] = rows
-        return out
+        return read[0] if len(read) == 1 else np.concatenate(read)
 
     def _like(self) -> NDArray[Any]:
         source, convert = self._parts[0]

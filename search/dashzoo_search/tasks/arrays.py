@@ -165,7 +165,7 @@ def _cut_test(
         raise BadData("X holds fewer than three samples; give one each for train, val and test")
     numbers = None
     if groups is not None:
-        numbers = check_groups({"all": groups}, {"all": X})["all"]
+        numbers = check_groups({"": groups}, {"": X})[""]
     if options.split == "time":
         rest, cut = cut_last(len(strata), TEST_FRACTION, groups=numbers)
         return rest, cut, "the last fifth being test"

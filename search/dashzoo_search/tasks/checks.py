@@ -115,9 +115,10 @@ def check_groups(
         BadData: naming the array.
     """
     for part, of in groups.items():
+        name = f"groups_{part}" if part else "groups"
         if of.shape != (len(samples[part]),) or of.dtype.kind not in "iubU":
             raise BadData(
-                f"groups_{part} holds {of.dtype} values of shape {list(of.shape)}; "
+                f"{name} holds {of.dtype} values of shape {list(of.shape)}; "
                 f"give an integer or a string for each of {len(samples[part])} samples"
             )
     if not groups:

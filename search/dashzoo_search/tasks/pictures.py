@@ -93,6 +93,6 @@ def _picture(name: str) -> NDArray[Any]:
     return picture
 
 
-def _patches(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def _patches(picture: NDArray[Any]) -> NDArray[Any]:
     windows = np.lib.stride_tricks.sliding_window_view(picture, (PATCH, PATCH))
     return windows[::STRIDE, ::STRIDE].reshape(-1, 1, PATCH, PATCH).copy()

@@ -111,6 +111,6 @@ def _plain_array(file: IO[bytes]) -> NDArray[Any]:
 
 
 def _reason(error: Exception) -> str:
-    if "pickle" in str(error).lower() or "Object arrays" in str(error):
+    if any(word in str(error) for word in ("pickle", "Pickle", "Object arrays", "Python objects")):
         return "it holds pickled objects, which are never loaded"
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,113 @@
+"""A folder of images by class."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from dashzoo_search.errors import BadData
+from dashzoo_search.tasks import DataOptions
+from dashzoo_search.tasks.load import load_file
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def paint(path, value, size=(6, 4), mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = size if mode == "L" else (*size, 3)
+    Image.fromarray(np.full(shape, value, np.uint8)).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for label, value in (("cat", 51), ("dog", 204)):
+        for i in range(5):
+            paint(tmp_path / "pets" / label / f"{i}.png", value)
+    return tmp_path / "pets"
+
+
+def test_classes_are_folders(folder):
+    task = load_file(folder, seed=0)
+    assert (task.name, task.channels, task.size, task.classes) == (
+        "pets",
+        3,
+        (6, 4),
+        ("cat", "dog"),
+    )
+    for part in (task.train, task.val, task.test.open()):
+        for x, label in zip(part.X, part.y, strict=True):
+            np.testing.assert_allclose(x, (0.2, 0.8)[label], rtol=1e-6)
+
+
+def test_own_splits_and_grey(tmp_path):
+    for part, count in (("train", 4), ("val", 2), ("test", 3)):
+        for label, value in (("a", 0), ("b", 255)):
+            for i in range(count):
+                paint(tmp_path / part / label / f"{i}.png", value, mode="L")
+    task = load_file(tmp_path, seed=0)
+    assert (len(task.train), len(task.val), len(task.test)) == (8, 4, 6)
+    assert task.channels == 1
+    assert set(np.unique(task.train.X)) == {0, 1}
+
+
+def test_sixteen_bits(tmp_path):
+    for i, label in enumerate("aaabbb"):
+        path = tmp_path / label / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 4), 13107, np.uint16)).save(path)
+    np.testing.assert_allclose(load_file(tmp_path, seed=0).train.X, 0.2, rtol=1e-6)
+
+
+def test_sizes(folder):
+    paint(folder / "cat" / "9.png", 51, size=(8, 8))
+    with pytest.raises(BadData, match=r"cat/9\.png is 8×8, others are 6×4; say --size"):
+        load_file(folder, seed=0)
+    task = load_file(folder, seed=0, options=DataOptions(size=(5, 7)))
+    assert task.size == (5, 7)
+    assert load_file(folder, seed=0, options=DataOptions(size=5)).size == (5, 5)
+
+
+def bomb(side):
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("cat/bad.png", b"not an image", r"cat/bad\.png does not decode"),
+        ("cat/bad.png", b"", r"cat/bad\.png does not decode"),
+        ("cat/big.png", bomb(30_000), r"cat/big\.png"),
+        ("cat/big.png", bomb(9_000), r"cat/big\.png declares 9000×9000 pixels"),
+        ("cow/notes.txt", b"", r"class folder cow in pets has no image"),
+    ],
+)
+def test_faults(folder, name, content, told):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    with pytest.raises(BadData, match=told) as caught:
+        load_file(folder, seed=0)
+    assert str(folder) not in str(caught.value)
+
+
+def test_truncated(folder):
+    path = folder / "dog" / "3.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (6, 4, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:70])
+    with pytest.raises(BadData, match=r"dog/3\.png does not decode"):
+        load_file(folder, seed=0)
+
+
+def test_train_without_test(folder):
+    (folder.parent / "both").mkdir()
+    folder.rename(folder.parent / "both" / "train")
+    with pytest.raises(BadData, match="has a folder train but none for test"):
+        load_file(folder.parent / "both", seed=0)
