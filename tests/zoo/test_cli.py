@@ -87,7 +87,7 @@ DATA_FAULTS = {
     "gone": ("gone.npz", "gone.npz does not exist"),
     "folder": (".", "is a folder"),
     "empty": ("", "is a folder"),
-    "kind": (__file__, "is not an .npz file"),
+    "kind": (__file__, "has no known ending"),
 }
 
 

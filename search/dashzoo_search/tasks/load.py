@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from dashzoo_search.errors import BadData, UnknownTask
+from dashzoo_search.rows import Array
 from dashzoo_search.tasks.arrays import arrays_task
 from dashzoo_search.tasks.digits import load_digits_task
 from dashzoo_search.tasks.mitdb import load_mitdb
@@ -18,7 +20,7 @@ from dashzoo_search.tasks.registry import load_registered, register, task_names
 from dashzoo_search.tasks.task import Task
 from dashzoo_search.tasks.ucr import load_ucr, ucr_names
 
-__all__ = ["load_file", "load_task", "register", "task_names"]
+__all__ = ["load_file", "load_task", "read_file", "register", "task_names"]
 
 register("digits", load_digits_task)
 register("faces", load_faces)
@@ -69,7 +71,7 @@ def load_file(path: Path, *, seed: int, options: DataOptions = _NOTHING_SAID) ->
         BadData: it is not as its reader describes.
         MissingRuntime: the extra ``data`` is not installed.
     """
-    arrays = find_reader(path, options)(path, options)
+    arrays = read_file(path, options)
     name = path.resolve().name
     return arrays_task(
         arrays,
@@ -78,3 +80,13 @@ def load_file(path: Path, *, seed: int, options: DataOptions = _NOTHING_SAID) ->
         seed=seed,
         options=options,
     )
+
+
+def read_file(path: Path, options: DataOptions) -> Mapping[str, Array]:
+    """The arrays of a file or folder as they are, by the names `arrays_task` knows.
+
+    Raises:
+        BadData: it cannot be read.
+        MissingRuntime: the extra ``data`` is not installed.
+    """
+    return find_reader(path, options)(path, options)

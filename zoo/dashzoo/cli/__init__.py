@@ -20,6 +20,7 @@ from dashzoo.cli.failure import failing_well
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "doctor": "Look at data before anything runs: faults, leaks, time and memory.",
     "run": "Search, train, export and describe: data in, a complete bundle out.",
     "search": "Find the kernels for a task.",
     "tune": "Tune the training of what a search found.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from dashzoo.cli.data import data_options
 from dashzoo.cli.options import (
     export_json,
     given,
@@ -30,6 +31,7 @@ from dashzoo.cli.together import together
 )
 @train_options
 @search_options
+@data_options
 @machine_options
 @resume_options
 @click.option("--force", is_flag=True, help="Replace a bundle that is there.")
@@ -38,7 +40,8 @@ def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
     """Search, train, export and describe: DATA in, a complete bundle out.
 
     DATA is a named task (ucr/GunPoint, …, digits) or an .npz file with X_train, y_train, X_test,
-    y_test (or X, y): sequences [n, c, l] or images [n, c, h, w].
+    y_test (or X, y): sequences [n, c, l] or images [n, c, h, w]; or a folder of such .npy files, a
+    table (.csv, .parquet), images in a folder a class, a saved Hugging Face dataset, or zarr.
     """
     from dashzoo.cli.console import bars, print_json, print_results
     from dashzoo.steps.run import run

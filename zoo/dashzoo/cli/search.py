@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dashzoo.cli.data import data_options
 from dashzoo.cli.options import export_json, given, machine_options, resume_options, search_options
 from dashzoo.cli.together import together
 
@@ -17,6 +18,7 @@ from dashzoo.cli.together import together
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to work in.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of the search.")
 @search_options
+@data_options
 @machine_options
 @resume_options
 @click.option("--force", is_flag=True, help="Replace what is there.")

@@ -24,11 +24,12 @@ _GRAY = frozenset({"1", "L", *_DEEP})
 
 
 def is_image_folder(folder: Path) -> bool:
-    """Whether a folder inside ``folder`` holds an image, directly or one level below."""
+    """Whether a folder inside ``folder``, or inside its ``train``, holds an image."""
+    parts = [f for f in _folders(folder) if _PARTS.get(f.name.lower()) == "train"]
     return any(
         path.suffix.lower() in SUFFIXES
-        for pattern in ("*/*", "*/*/*")
-        for path in folder.glob(pattern)
+        for inside in (folder, *parts)
+        for path in inside.glob("*/*")
     )
 
 

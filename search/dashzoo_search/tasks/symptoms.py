@@ -1,0 +1,225 @@
+"""What may be wrong with data that loads: a check each, which says what it found and the mend.
+
+Checks that compare samples with samples look at `MOST` of them and at `WIDEST` values of each,
+spread evenly; a leak in the rest goes unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashzoo_search.rows import Array, blocks
+from dashzoo_search.tasks.task import Split, Task
+
+__all__ = ["Finding", "alike_neighbours", "balance", "constant", "duplicates", "ids", "leaks"]
+
+MOST = 2000
+WIDEST = 4096
+RARE, SKEWED = 5, 10
+FEWEST = 10
+
+Severity = Literal["fault", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing the doctor found.
+
+    Attributes:
+        about: a word: ``"duplicates"``, ``"leak"``, …
+        severity: ``"fault"`` if nothing can be trained, ``"warning"`` if results will mislead.
+        what: in a sentence.
+        mend: what to do about it.
+    """
+
+    about: str
+    severity: Severity
+    what: str
+    mend: str
+
+
+def balance(task: Task) -> Iterator[Finding]:
+    """Classes with few samples, or far fewer than others."""
+    if task.kind != "classification":
+        return
+    counts = np.bincount(task.train.strata, minlength=task.outputs)
+    rarest = int(counts.argmin())
+    if counts[rarest] < RARE:
+        yield Finding(
+            about="balance",
+            severity="warning",
+            what=f"Only {counts[rarest]} training samples are of the class {task.classes[rarest]}",
+            mend="Give more of them, or join the class with another.",
+        )
+    elif counts.max() > SKEWED * counts[rarest]:
+        most = int(counts.argmax())
+        yield Finding(
+            about="balance",
+            severity="note",
+            what=f"{task.classes[most]} has {counts[most]} training samples, "
+            f"{task.classes[rarest]} only {counts[rarest]}",
+            mend="Judge by --metric f1, since always naming the first would score well.",
+        )
+
+
+def constant(task: Task) -> Iterator[Finding]:
+    """Channels that never change."""
+    low = np.min([block.min((0, *range(2, block.ndim))) for block in blocks(task.train.X)], 0)
+    high = np.max([block.max((0, *range(2, block.ndim))) for block in blocks(task.train.X)], 0)
+    for channel in np.flatnonzero(low == high):
+        yield Finding(
+            about="constant",
+            severity="note",
+            what=f"Channel {channel} is {low[channel]:g} throughout the training split",
+            mend="Leave it out.",
+        )
+
+
+def duplicates(parts: Mapping[str, Split]) -> Iterator[Finding]:
+    """Samples that occur again, in their own split or in another."""
+    where: dict[bytes, set[str]] = {}
+    told: dict[bytes, set[bytes]] = {}
+    again = dict.fromkeys(parts, 0)
+    for name, split in parts.items():
+        for digest, label in zip(_digests(split.X), _digests(split.y), strict=True):
+            again[name] += name in where.setdefault(digest, set())
+            where[digest].add(name)
+            told.setdefault(digest, set()).add(label)
+    for name in parts:
+        shared = sum(name in of and "train" in of for of in where.values())
+        if name != "train" and shared:
+            yield Finding(
+                about="duplicates",
+                severity="warning",
+                what=f"{shared} samples of {name} are in the training split too",
+                mend="Drop them, or keep what belongs together on one side with --groups.",
+            )
+        if again[name]:
+            yield Finding(
+                about="duplicates",
+                severity="note",
+                what=f"{again[name]} samples of {name} are repeats of others in it",
+                mend="Drop the repeats.",
+            )
+    if torn := sum(len(labels) > 1 for labels in told.values()):
+        yield Finding(
+            about="labels",
+            severity="warning",
+            what=f"{torn} samples occur with different labels",
+            mend="Settle which label is right.",
+        )
+
+
+def leaks(task: Task, parts: Mapping[str, Split]) -> Iterator[Finding]:
+    """Single values of a sample that tell the label of unseen samples without fail."""
+    if task.dense or task.kind == "multilabel":
+        return
+    held = [_spread(split) for name, split in parts.items() if name != "train"]
+    X, y = _spread(task.train)
+    features = np.linspace(0, X.shape[1] - 1, min(X.shape[1], WIDEST)).round().astype(int)
+    unseen, truth = (np.concatenate(both) for both in zip(*held, strict=True))
+    if len(truth) < FEWEST or len(np.unique(truth, axis=0)) < 2:
+        return
+    found = []
+    for feature in features:
+        values, asked = X[:, feature], unseen[:, feature]
+        if task.kind == "regression":
+            error = np.abs(_nearest(values, y, asked) - truth).mean()
+            told = _correlation(values, y[:, 0]) > 1 - 1e-6 and error < 0.1 * truth.std()
+        else:
+            told = np.array_equal(_nearest(values, y, asked), truth)
+        if told:
+            found.append(int(feature))
+    if found:
+        channel, *position = np.unravel_index(found[0], task.train.X.shape[1:])
+        at = ", ".join(map(str, position))
+        more = f" (and {len(found) - 1} more values)" if len(found) > 1 else ""
+        yield Finding(
+            about="leak",
+            severity="warning",
+            what=f"The value of channel {channel} at {at} alone{more} tells the label of every "
+            f"unseen sample",
+            mend="Leave it out if it is the label, an id or the like in another guise.",
+        )
+
+
+def ids(X: Array) -> Iterator[Finding]:
+    """Values that only ever grow from row to row, as ids and times do."""
+    if len(X) < FEWEST:
+        return
+    growing = np.ones(X[:1].size, bool)
+    last = None
+    for block in blocks(X):
+        rows = np.asarray(block).reshape(len(block), -1)
+        rows = rows if last is None else np.concatenate([last, rows])
+        growing &= np.logical_and.reduce(rows[1:] > rows[:-1])
+        last = rows[-1:]
+    if growing.any():
+        channel, *position = np.unravel_index(int(growing.argmax()), X.shape[1:])
+        at = ", ".join(map(str, position))
+        yield Finding(
+            about="id",
+            severity="warning",
+            what=f"The value of channel {channel} at {at} grows from row to row, like an id or "
+            "a time",
+            mend="Name it by --id or --time, or leave it out; of a time, add --split time.",
+        )
+
+
+def alike_neighbours(X: Array, y: Array) -> Iterator[Finding]:
+    """Rows far more like the next than like others of their label, as overlapping windows are."""
+    if len(X) < 2 * FEWEST or y.ndim != 1:
+        return
+    labels = np.unique(np.asarray(y), return_inverse=True)[1]
+    same = np.flatnonzero(labels[1:] == labels[:-1])
+    if len(same) < FEWEST:
+        return
+    first = same[np.linspace(0, len(same) - 1, min(len(same), MOST // 4)).round().astype(int)]
+    rng = np.random.default_rng(0)
+    other = np.array([rng.choice(np.flatnonzero(labels == labels[i])) for i in first])
+    here, there, far = (np.asarray(X[at], np.float64) for at in (first, first + 1, other))
+    apart = np.abs(here - far).mean()
+    near = np.abs(here - there).mean()
+    if near < 0.5 * apart:
+        yield Finding(
+            about="order",
+            severity="warning",
+            what="Neighbouring rows are less than half as far apart as others of their label, and "
+            "a split by seed puts them on both sides",
+            mend="If rows follow each other in time use --split time; else name --groups.",
+        )
+
+
+def _digests(array: Array) -> Iterator[bytes]:
+    for block in blocks(array):
+        for row in np.ascontiguousarray(block):
+            yield hashlib.blake2b(row.tobytes(), digest_size=12).digest()
+
+
+def _spread(split: Split) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    at = np.linspace(0, len(split) - 1, min(len(split), MOST)).round().astype(int)
+    return split.X[at].reshape(len(at), -1), split.y[at]
+
+
+def _nearest(
+    values: NDArray[np.float32], labels: NDArray[np.float32], asked: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Labels of the nearest values."""
+    order = np.argsort(values, kind="stable")
+    values, labels = values[order], labels[order]
+    right = np.searchsorted(values, asked).clip(1, len(values) - 1)
+    left_is_nearer = asked - values[right - 1] < values[right] - asked
+    nearest: NDArray[np.float32] = labels[right - left_is_nearer]
+    return nearest
+
+
+def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    a, b = a - a.mean(dtype=np.float64), b - b.mean(dtype=np.float64)
+    scale = np.sqrt((a * a).sum() * (b * b).sum())
+    return float(abs((a * b).sum()) / scale) if scale else 0.0

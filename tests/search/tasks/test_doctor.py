@@ -1,0 +1,179 @@
+"""The doctor: every ill is found where it is, none where it is not, each with a mend."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import dashzoo_search.tasks.doctor as doctor_module
+from dashzoo_search.errors import UnknownTask
+from dashzoo_search.tasks import DataOptions
+from dashzoo_search.tasks.doctor import doctor
+from dashzoo_search.tasks.estimate import estimate, suggest
+from dashzoo_search.tasks.load import load_file
+
+N = 60
+
+
+def healthy(n=N):
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(n) % 3)
+    X = rng.standard_normal((n, 2, 20)) + y[:, None, None] / 2
+    return X.astype(np.float32), y
+
+
+@pytest.fixture
+def see(save, monkeypatch):
+    """Findings as ``{about: what}``, without the estimate, which takes seconds."""
+    monkeypatch.setattr(doctor_module, "estimate", lambda *_: None)
+    monkeypatch.setattr(doctor_module, "_room", lambda *_: ())
+
+    def see(X, y, options=None, **more):
+        return doctor(str(save(X=X, y=y, **more)), options=options or DataOptions())
+
+    return see
+
+
+def found(report):
+    assert all(f.mend.endswith(".") and not f.what.endswith(".") for f in report.findings)
+    return {finding.about: finding.what for finding in report.findings}
+
+
+def test_healthy(see):
+    X, y = healthy()
+    report = see(X, y)
+    assert report.findings == ()
+    assert report.arrays["X"].shape == (N, 2, 20)
+    assert report.arrays["X"].dtype == "float32"
+    assert report.task["kind"] == "classification"
+    assert sum(sum(of.values()) for of in report.classes.values()) == N
+    assert report.suggestion.backbone == "wrn1d"
+
+
+def test_nan_and_infinity(see):
+    X, y = healthy()
+    X[4, 0, 3], X[5, 1, 2] = np.nan, np.inf
+    report = see(X, y)
+    assert (report.arrays["X"].nan, report.arrays["X"].infinite) == (1, 1)
+    (fault,) = report.findings
+    assert (fault.severity, fault.what) == ("fault", "X holds nan in sample 4")
+    assert fault.mend == "Fill or drop such samples before the run."
+    assert report.task is report.suggestion is report.estimate is None
+
+
+def test_lengths(see):
+    X, y = healthy()
+    X[::2, :, 15:] = np.nan
+    report = see(X, y)
+    assert report.arrays["X"].lengths == (15, 17, 20)
+    assert "Say --lengths pad" in report.findings[0].mend
+    assert found(see(X, y, DataOptions(lengths="pad"))) == {}
+
+
+def test_imbalance(see):
+    X, y = healthy()
+    y[:] = 0
+    y[:4] = 1
+    assert found(see(X, y))["balance"] == "Only 2 training samples are of the class 1"
+
+
+def test_constant_channel(see):
+    X, y = healthy()
+    X[:, 1] = 7
+    assert found(see(X, y)) == {"constant": "Channel 1 is 7 throughout the training split"}
+
+
+def test_duplicates(see):
+    X, y = healthy()
+    X[30:], y[30:] = X[:30], y[:30]
+    report = see(X, y)
+    across = [f.what for f in report.findings if f.severity == "warning"]
+    assert any("samples of test are in the training split too" in what for what in across)
+    y[30:] = (y[30:] + 1) % 3
+    assert found(see(X, y))["labels"] == "30 samples occur with different labels"
+
+
+def test_a_value_that_is_the_label(see):
+    X, y = healthy()
+    X[:, 1, 6] = y * 3 + 0.5
+    assert "channel 1 at 6 alone tells the label" in found(see(X, y))["leak"]
+
+
+def test_a_value_that_is_the_number_wanted(see):
+    X, _ = healthy()
+    wanted = np.random.default_rng(1).standard_normal(N)
+    assert "leak" not in found(see(X, wanted))
+    X[:, 0, 2] = 5 - 2 * wanted
+    assert "channel 0 at 2 alone" in found(see(X, wanted))["leak"]
+
+
+def test_an_id(see):
+    X, y = healthy()
+    X[:, 0, 0] = np.arange(N) * 10
+    assert "channel 0 at 0 grows from row to row" in found(see(X, y))["id"]
+    assert "id" not in found(see(X, y, DataOptions(split="time")))
+
+
+def test_neighbours_alike(see):
+    rng = np.random.default_rng(0)
+    long = np.cumsum(rng.standard_normal(20 * N + 40))
+    X = np.stack([long[i * 2 : i * 2 + 40] for i in range(N)])[:, None]
+    y = np.arange(N) // 20 % 2
+    assert "order" in found(see(X, y))
+    assert "order" not in found(see(X, y, groups=np.arange(N) // 5))
+    assert "order" not in found(see(X, y, DataOptions(split="time")))
+
+
+def test_groups_on_both_sides(save, monkeypatch):
+    X, y = healthy()
+    path = save(
+        X_train=X[:40], y_train=y[:40], X_test=X[40:], y_test=y[40:],
+        groups_train=np.arange(40), groups_test=np.arange(39, 59),
+    )  # fmt: skip
+    (fault,) = doctor(str(path)).findings
+    assert (fault.severity, fault.mend) == ("fault", "Keep each group in one split.")
+
+
+def test_other_kinds_are_looked_at_too(see):
+    X, y = healthy()
+    for labels in (X[:, 0], (X[:, 0] > 0).astype(np.int64) + 1, np.eye(3)[y] + np.eye(3)[y - 1]):
+        report = see(X, labels)
+        assert report.findings == ()
+        assert report.task["kind"] != "classification"
+
+
+def test_a_named_task_and_none(see):
+    report = doctor("planted/1d-1")
+    assert report.arrays["X_train"].shape[0] == 4000
+    with pytest.raises(UnknownTask):
+        doctor("planted/3d-1")
+
+
+class TestEstimate:
+    def test_follows_the_data(self, save):
+        X, y = healthy(40)
+        task = load_file(save(X=X, y=y), seed=0)
+        told = estimate(task, suggest(task.size))
+        assert set(told.seconds) == {
+            "search", "scout", "training", "default kernels", "final choice",
+        }  # fmt: skip
+        assert told.seconds["default kernels"] == pytest.approx(4 * told.seconds["training"])
+        assert told.total_seconds > 0
+        assert told.memory > 4 * 4 * told.parameters
+        assert told.step_seconds["wide"] > told.step_seconds["plain"]
+        json.dumps(told.to_json())
+
+    @pytest.mark.parametrize(
+        ("size", "kernels", "dilations", "resize"),
+        [
+            ((150,), (3, 7, 11, 15, 19), (1, 3, 7, 15), None),
+            ((5,), (3, 7), (1, 3), None),
+            ((8, 8), (3, 5, 7, 9), (1, 3, 7), None),
+            ((600, 400), (3, 5, 7, 9), (1, 3, 7, 15), 224),
+        ],
+    )
+    def test_suggestion(self, size, kernels, dilations, resize):
+        told = suggest(size)
+        assert (told.kernels, told.dilations, told.resize) == (kernels, dilations, resize)
