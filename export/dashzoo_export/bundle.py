@@ -38,6 +38,7 @@ __all__ = [
     "invalidate",
     "read_json",
     "refuse_overwrite",
+    "remove_halves",
     "seal",
     "sha256_file",
     "write_atomically",
@@ -56,6 +57,7 @@ WORK = "search"
 _FIGURES = ("figures/kernels.png", "figures/alpha.png")
 _WORKING = ("search.json", "supernet.safetensors", "data.npz")
 _REQUIRED = (CONFIG, WEIGHTS, RESULTS, ONNX, EXPORT, README)
+_OURS = (*_REQUIRED, *_FIGURES, SUMS, *(f"{WORK}/{name}" for name in _WORKING))
 _MAX_JSON = 64 * 2**20
 
 
@@ -79,6 +81,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_halves(folder: Path) -> None:
+    """Remove what a kill left of files that `write_atomically` was writing, none but ours."""
+    for path in folder.rglob(".*.????????"):
+        if path.is_file() and path.name[1:-9] in {Path(name).name for name in _OURS}:
+            path.unlink()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -200,7 +209,7 @@ def _foreign(folder: Path) -> str | None:
     sums = folder / SUMS
     known: set[str] = set()
     if sums.is_file() or (folder / WORK / "search.json").is_file():
-        known = {*_REQUIRED, *_FIGURES, SUMS, *(f"{WORK}/{name}" for name in _WORKING)}
+        known = set(_OURS)
     if sums.is_file():
         listed = sums.read_text(errors="replace").splitlines()
         known.update(line.partition("  ")[2] for line in listed)

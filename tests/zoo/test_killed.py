@@ -181,7 +181,7 @@ def test_train_that_dies_at_file_changes(sequence_file, tmp_path, undisturbed, o
     def work():
         dashzoo.train(out, epochs=2, threads=1, checkpoint_every=0.0)
 
-    assert run_to_the_end(work, stride=8) >= 2
+    assert run_to_the_end(work, stride=5) >= 2
     whole = outcome(undisturbed)
     for name, data in outcome(out).items():
         assert data == whole[name], name

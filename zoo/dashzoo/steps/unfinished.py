@@ -17,7 +17,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dashzoo_export.bundle import SUMS, WORK, invalidate, read_json, refuse_overwrite
+from dashzoo_export.bundle import (
+    SUMS,
+    WORK,
+    invalidate,
+    read_json,
+    refuse_overwrite,
+    remove_halves,
+)
 from dashzoo_export.lock import locked
 from dashzoo_search.errors import BadBundle, BundleExists
 from dashzoo_search.training import world
@@ -100,6 +107,8 @@ def unfinished(
         resumed, placing = world.by_first(
             lambda: (_open(folder, plain, fresh, stack), is_being_placed(target))
         )
+        if resumed:
+            world.by_first(lambda: remove_halves(target))
         journal = Journal(folder / RESUME, fingerprint=fingerprint, every=every, resumed=resumed)
         try:
             yield Unfinished(folder, journal, placing=placing)
