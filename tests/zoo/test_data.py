@@ -100,3 +100,22 @@ class TestDoctor:
 
     def test_no_data(self, refused):
         assert "gone.csv does not exist" in refused("doctor", "gone.csv")
+
+
+def test_a_folder_of_arrays_is_searched_like_an_archive(sequence_file, tmp_path):
+    folder = tmp_path / "waves"
+    folder.mkdir()
+    with np.load(sequence_file) as file:
+        for name in file.files:
+            np.save(folder / f"{name}.npy", file[name])
+    weights = {}
+    for data in (sequence_file, folder):
+        out = tmp_path / f"of-{data.name}"
+        dashzoo.search(
+            data, out, epochs=2, kernels=(3, 5), dilations=(1,), backbone_args={"width": 2},
+            threads=1, seed=3,
+        )  # fmt: skip
+        results = dashzoo.train(out, epochs=2, threads=1)
+        assert results["test_reads"] == 1
+        weights[data.name] = (out / "model.safetensors").read_bytes()
+    assert len(set(weights.values())) == 1

@@ -39,7 +39,7 @@ from dashzoo_search.training.runtime import limit_threads
 __all__ = ["Estimate", "Suggestion", "estimate", "suggest"]
 
 TIMED_MACS = 1e9
-STEPS = 3
+STEPS, ENOUGH_SECONDS = 3, 2.0
 LARGEST_IMAGE = 256
 
 
@@ -173,8 +173,10 @@ def _step(net: nn.Module, x: Tensor) -> tuple[float, int]:
         return tensor
 
     net.train()
-    seconds = math.inf
+    seconds, began = math.inf, time.perf_counter()
     for _ in range(STEPS):
+        if time.perf_counter() - began > ENOUGH_SECONDS:
+            break
         saved.clear()
         start = time.perf_counter()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):

@@ -11,7 +11,6 @@ from dashzoo_search.errors import BadData, UnknownTask
 from dashzoo_search.rows import Array
 from dashzoo_search.tasks.arrays import arrays_task
 from dashzoo_search.tasks.digits import load_digits_task
-from dashzoo_search.tasks.mitdb import load_mitdb
 from dashzoo_search.tasks.options import DataOptions
 from dashzoo_search.tasks.pictures import load_faces, load_textures
 from dashzoo_search.tasks.planted import load_planted, planted_names
@@ -25,7 +24,6 @@ __all__ = ["load_file", "load_task", "read_file", "register", "task_names"]
 register("digits", load_digits_task)
 register("faces", load_faces)
 register("textures", load_textures)
-register("mitdb", load_mitdb)
 for _name in ucr_names():
     register(f"ucr/{_name}", partial(load_ucr, _name), takes=("lengths", "size"))
 for _name in planted_names():

@@ -97,21 +97,21 @@ def duplicates(parts: Mapping[str, Split]) -> Iterator[Finding]:
             yield Finding(
                 about="duplicates",
                 severity="warning",
-                what=f"{shared} samples of {name} are in the training split too",
+                what=f"Samples of {name} that are in the training split too: {shared}",
                 mend="Drop them, or keep what belongs together on one side with --groups.",
             )
         if again[name]:
             yield Finding(
                 about="duplicates",
                 severity="note",
-                what=f"{again[name]} samples of {name} are repeats of others in it",
+                what=f"Samples of {name} that repeat others in it: {again[name]}",
                 mend="Drop the repeats.",
             )
     if torn := sum(len(labels) > 1 for labels in told.values()):
         yield Finding(
             about="labels",
             severity="warning",
-            what=f"{torn} samples occur with different labels",
+            what=f"Samples that occur with different labels: {torn}",
             mend="Settle which label is right.",
         )
 

@@ -90,9 +90,9 @@ def test_duplicates(see):
     X[30:], y[30:] = X[:30], y[:30]
     report = see(X, y)
     across = [f.what for f in report.findings if f.severity == "warning"]
-    assert any("samples of test are in the training split too" in what for what in across)
+    assert any("Samples of test that are in the training split too: " in what for what in across)
     y[30:] = (y[30:] + 1) % 3
-    assert found(see(X, y))["labels"] == "30 samples occur with different labels"
+    assert found(see(X, y))["labels"] == "Samples that occur with different labels: 30"
 
 
 def test_a_value_that_is_the_label(see):

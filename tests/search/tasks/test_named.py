@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from dashzoo_search.errors import BadData, MissingRuntime, UnknownTask
 from dashzoo_search.tasks import load_task, task_names
+from dashzoo_search.tasks.pictures import COLUMNS
 from dashzoo_search.tasks.ucr import PUBLISHED, load_ucr, ucr_names
 
 # train, test, channels, length, classes
@@ -45,7 +47,7 @@ def test_every_bundled_classification_problem_has_a_name(data_folder):
     assert bundled == set(ucr_names())
     planted = {name for name in task_names() if name.startswith("planted/")}
     assert set(task_names()) - planted == {
-        "digits", "faces", "textures", "mitdb", *(f"ucr/{name}" for name in bundled),
+        "digits", "faces", "textures", *(f"ucr/{name}" for name in bundled),
     }  # fmt: skip
     assert planted == {f"planted/{dims}d-{depth}" for dims in (1, 2) for depth in range(1, 7)}
 
@@ -180,3 +182,21 @@ class TestNoSuchTask:
         path = tmp_path / "WAVES.NPZ"
         path.write_bytes(sequence_file.read_bytes())
         assert load_task(str(path)).name == "WAVES"
+
+
+def test_textures_do_not_overlap_between_splits():
+    pytest.importorskip("skimage")
+    task = load_task("textures")
+    assert (task.channels, task.size, task.classes) == (1, (32, 32), ("brick", "grass", "gravel"))
+    held = [{x.tobytes() for x in s.X} for s in (task.train, task.val, task.test.open())]
+    assert sum(map(len, held)) == len(set.union(*held))
+    edges = sorted(COLUMNS.values())
+    assert all(left[1] < right[0] for left, right in pairwise(edges))
+    assert 0 <= task.train.X.min() < task.train.X.max() <= 1
+
+
+def test_faces():
+    pytest.importorskip("skimage")
+    one, other = load_task("faces", seed=1), load_task("faces", seed=2)
+    assert (one.channels, one.size, one.classes) == (1, (25, 25), ("face", "other"))
+    np.testing.assert_array_equal(one.test.open().X, other.test.open().X)

@@ -67,7 +67,9 @@ def read_parquet(path: Path, options: DataOptions) -> dict[str, Array]:
             check_room([declared.num_rows, declared.num_columns], 8, path.name)
             groups = (declared.row_group(i) for i in range(declared.num_row_groups))
             check_room([sum(group.total_byte_size for group in groups)], 1, path.name)
-            frame = file.read().to_pandas()
+            table = file.read()
+            table.validate(full=True)  # text that is none would only be found much later
+            frame = table.to_pandas()
     except BadData:
         raise
     except Exception as error:  # pyarrow has a class of its own for nearly every kind of damage
