@@ -33,6 +33,7 @@ from dashzoo_search.tasks.task import Task
 
 __all__ = ["ArrayFacts", "Report", "doctor"]
 
+LONG = 6 * 3600
 _NOTHING_SAID = DataOptions()
 
 
@@ -111,7 +112,7 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
                     about="data", severity="fault", what=what, mend=f"{mend[0].upper()}{mend[1:]}."
                 )
             )
-        if task and "X" in raw and "groups" not in raw and options.split is None:
+        if task and "X" in raw and "groups" not in raw and options.split != "time":
             findings += [*ids(raw["X"]), *alike_neighbours(raw["X"], raw["y"])]
     arrays = {name: _facts(name, array) for name, array in raw.items()}
     suggestion = told = None
@@ -166,6 +167,15 @@ def _room(told: Estimate) -> Iterator[Finding]:
             what=f"A run will want about {told.memory / 2**30:.1f} GiB of the machine's "
             f"{there / 2**30:.1f}",
             mend="Lower --batch-size, narrow --kernels and --dilations, or search with --scout 0.",
+        )
+    if told.total_seconds > LONG:
+        yield Finding(
+            about="time",
+            severity="note",
+            what=f"A run will take about {told.total_seconds / 3600:.0f} hours here, "
+            f"{told.seconds['scout'] / 3600:.0f} of them for the scout",
+            mend="Search with --scout 0, narrow --kernels and --dilations, --resize images, or "
+            "use a GPU.",
         )
 
 

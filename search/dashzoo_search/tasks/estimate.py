@@ -8,10 +8,11 @@ With t seconds a step of a batch, E epochs of search and as many of training, an
     default kernels (E + 3·E)·S·t(plain), as they get what search and training got
     final choice    3 folds · 3 candidates · ⅔·E/2·S·t(plain), where validation is small
 
-The least of three steps counts, on a batch cut down to `TIMED_MACS` and scaled by its samples.
-Memory is that of the process, the data, four numbers a parameter (weights, gradients and AdamW's
-two moments) and what autograd saves for the backward pass of the widest network, counted in that
-step. Evaluation and export are left out; expect the truth within a factor of two.
+The least of three steps counts. Where a batch is heavy, two smaller ones of at most `TIMED_MACS`
+are timed and a line is drawn through them. Memory is that of the process with its data, four
+numbers a parameter (weights, gradients and AdamW's two moments) and what autograd saves for the
+backward pass of the widest network, counted in that step. Evaluation and export are left out;
+expect the truth within a factor of two.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from dashzoo_search.plan import Network, batch_macs, build_network, count_macs
 from dashzoo_search.selection import ENOUGH, FOLDS
 from dashzoo_search.spec import SearchSpace
 from dashzoo_search.supernet import build_supernet
-from dashzoo_search.tasks.task import Task
+from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import limit_threads
 
@@ -119,20 +120,20 @@ def estimate(task: Task, suggestion: Suggestion) -> Estimate:
     recipe = Recipe.for_samples(len(task.train))
     before = torch.get_num_threads()
     threads = limit_threads(work=batch_macs(network, task, recipe.batch_size))
+    held = _resident()
     with torch.random.fork_rng(devices=[]):
         plain = build_network(network, task)
         macs = count_macs(plain, task.size)
         full = min(recipe.batch_size, len(task.train))
         timed = max(2, min(full, int(TIMED_MACS // max(1, 3 * macs))))
-        x = task.train.rows(np.arange(min(timed, len(task.train))))
-        path = build_supernet(build_network(network, task), space, task.size, kind="paths")
-        wide = build_supernet(build_network(network, task), space, task.size, kind="mixture")
-        measured = {
-            name: _step(net, x) for name, net in (("plain", plain), ("path", path), ("wide", wide))
+        nets = {
+            "plain": plain,
+            "path": build_supernet(build_network(network, task), space, task.size, kind="paths"),
+            "wide": build_supernet(build_network(network, task), space, task.size, kind="mixture"),
         }
+        taken = {name: _step_of(net, task.train, timed, full) for name, net in nets.items()}
     torch.set_num_threads(before)
-    scale = full / len(x)
-    step = {name: seconds * scale for name, (seconds, _) in measured.items()}
+    step = {name: seconds for name, (seconds, _) in taken.items()}
     epoch = -(-len(task.train) // recipe.batch_size) * recipe.epochs
     choice = 0.0 if len(task.val) >= ENOUGH else FOLDS * 3 * (1 - 1 / FOLDS) / 2
     stages = {
@@ -142,11 +143,9 @@ def estimate(task: Task, suggestion: Suggestion) -> Estimate:
         "default kernels": 4 * step["plain"],
         "final choice": choice * step["plain"],
     }
-    held = [task.train.X, task.val.X, task.test.open().X]
-    data = sum(X.nbytes for X in held if isinstance(X, np.ndarray))
     widest = max(
-        4 * 4 * sum(p.numel() for p in net.parameters()) + measured[name][1] * scale
-        for name, net in (("plain", plain), ("wide", wide))
+        4 * 4 * sum(p.numel() for p in net.parameters()) + taken[name][1]
+        for name, net in nets.items()
     )
     return Estimate(
         parameters=sum(p.numel() for p in plain.parameters()),
@@ -155,9 +154,21 @@ def estimate(task: Task, suggestion: Suggestion) -> Estimate:
         epochs=recipe.epochs,
         step_seconds=step,
         seconds={name: seconds * epoch for name, seconds in stages.items()},
-        memory=int(_resident() + data + widest),
+        memory=int(held + widest),
         threads=threads,
     )
+
+
+def _step_of(net: nn.Module, train: Split, timed: int, full: int) -> tuple[float, float]:
+    """Seconds and saved bytes of a step of ``full`` samples, from steps of at most ``timed``."""
+    seconds, saved = _step(net, train.rows(np.arange(timed)))
+    if timed >= full:
+        return seconds, saved
+    half = timed // 2
+    fewer = _step(net, train.rows(np.arange(half)))
+    # A part of the cost is the same for any batch, so two of them are needed.
+    more = (full - timed) / (timed - half)
+    return seconds + more * max(0.0, seconds - fewer[0]), saved + more * max(0, saved - fewer[1])
 
 
 def _step(net: nn.Module, x: Tensor) -> tuple[float, int]:
