@@ -123,8 +123,9 @@ class TestSearch:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "digits").write_text("no data")
         from dashzoo.workfiles import resolve_data
+        from dashzoo_search.tasks import DataOptions
 
-        reference, task = resolve_data("digits", seed=0)
+        reference, task = resolve_data("digits", seed=0, options=DataOptions())
         assert (reference, task.name) == ("digits", "digits")
 
     def test_a_relative_path_is_found_again(self, sequence_file, tmp_path, monkeypatch):
