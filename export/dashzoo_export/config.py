@@ -9,6 +9,7 @@ from typing import Any
 
 from dashzoo_export.bundle import CONFIG, read_json
 from dashzoo_search.errors import BadBundle, BadSpec
+from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.searched import ARCHITECTURE, SearchedNet
 from dashzoo_search.spec import KernelSpec
 
@@ -24,7 +25,8 @@ class NetworkConfig:
     """What config.json says, checked.
 
     Attributes:
-        backbone, backbone_args, dims, in_chans, num_classes, resize, kernels: see `SearchedNet`.
+        backbone, backbone_args, dims, in_chans, num_classes, resize, kernels, dense, coords,
+            input_norm, output_norm: see `SearchedNet`.
         label_names: one a class.
         size: of a raw sample, (l,) or (h, w).
         provenance: the rest of the key ``dashzoo``.
@@ -36,6 +38,10 @@ class NetworkConfig:
     in_chans: int
     num_classes: int
     resize: int | None
+    dense: bool
+    coords: bool
+    input_norm: Per
+    output_norm: Per | None
     kernels: KernelSpec
     label_names: tuple[str, ...]
     size: tuple[int, ...]
@@ -51,6 +57,11 @@ class NetworkConfig:
             kernels=self.kernels,
             backbone_args=self.backbone_args,
             resize=self.resize,
+            dense=self.dense,
+            coords=self.coords,
+            input_norm=self.input_norm,
+            output_norm=self.output_norm,
+            size=self.size,
         )
 
 
@@ -140,6 +151,10 @@ def read_config(folder: Path) -> NetworkConfig:
         in_chans=args.integer("in_chans", 1, _MAX_CHANNELS),
         num_classes=num_classes,
         resize=args.integer("resize", 1, _MAX_CHANNELS) if args.value.get("resize") else None,
+        dense=args.flag("dense"),
+        coords=args.flag("coords"),
+        input_norm=args.per("input_norm") or "channel",
+        output_norm=args.per("output_norm"),
         kernels=kernels,
         label_names=tuple(str(label) for label in labels),
         size=tuple(_Fields({"size": n}, "dashzoo").integer("size", 1, _MAX_LENGTH) for n in size),
@@ -170,6 +185,19 @@ class _Fields:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise self.bad(name, f"an integer in {low} … {high}")
         return value
+
+    def flag(self, name: str) -> bool:
+        value = self.value.get(name, False)
+        if not isinstance(value, bool):
+            raise self.bad(name, "true or false")
+        return value
+
+    def per(self, name: str) -> Per | None:
+        known: dict[object, Per | None] = {None: None, "channel": "channel", "position": "position"}
+        value = self.value.get(name)
+        if not isinstance(value, str | None) or value not in known:
+            raise self.bad(name, "'channel' or 'position'")
+        return known[value]
 
     def fields(self, name: str) -> _Fields:
         value = self.value.get(name)

@@ -156,8 +156,7 @@ def _value_info(value: onnx.ValueInfoProto) -> dict[str, Any]:
 
 
 def _random_samples(net: SearchedNet, size: tuple[int, ...], count: int) -> NDArray[np.float32]:
-    axes = (slice(None),) + (None,) * len(size)
-    mean, std = (t.cpu().numpy()[axes] for t in (net.preprocess.mean, net.preprocess.std))
+    mean, std = (t.cpu().numpy() for t in net.preprocess.like(net.example_input(size)))
     noise = np.random.default_rng(0).standard_normal((count, net.in_chans, *size))
     return (mean + std * noise).astype(np.float32)
 

@@ -198,5 +198,5 @@ def _fresh(
     network: Network, task: Task, spec: KernelSpec, device: torch.device, train: Split
 ) -> SearchedNet:
     net = build_network(network, task, spec=spec, device=device)
-    net.preprocess.fit(train.X)
+    net.fit_norms(train.X, train.y)
     return net

@@ -30,15 +30,7 @@ def fold(supernet: Supernet, spec: KernelSpec) -> SearchedNet:
     """
     supernet.select(spec)
     source = supernet.network
-    folded = SearchedNet(
-        source.backbone_name,
-        dims=source.dims,
-        in_chans=source.in_chans,
-        num_classes=source.num_classes,
-        kernels=spec,
-        backbone_args=source.backbone_args,
-        resize=source.resize,
-    ).to(source.preprocess.mean.device)
+    folded = source.with_kernels(spec)
     searched = tuple(f"backbone.{name}." for name in supernet.layers)
     state = {k: v for k, v in source.state_dict().items() if not k.startswith(searched)}
     for name, layer in supernet.layers.items():

@@ -10,11 +10,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dashzoo_search.networks.convs import ConvLayer, conv_layers
+from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.spec import Choice, KernelSpec
 from dashzoo_search.tasks.task import Task
 
 __all__ = ["Network", "batch_macs", "build_network", "count_macs", "layer_table"]
+
+POSITION_SAMPLES = 200  # from which a standard deviation is known to 5 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,20 +28,35 @@ class Network:
         backbone: its name.
         args: further keyword arguments of the backbone.
         resize: side length images are interpolated to, or None.
+        coords: whether the backbone is given coordinates as channels.
+        input_norm: see `SearchedNet`.
+        output_norm: the same of targets that are numbers; None normalises those of a dense task by
+            position where it has `POSITION_SAMPLES` to train on, all others by channel.
     """
 
     backbone: str
     args: Mapping[str, Any] = field(default_factory=dict)
     resize: int | None = None
+    coords: bool = False
+    input_norm: Per = "channel"
+    output_norm: Per | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict, as results.json has it."""
-        return {"name": self.backbone, "args": dict(self.args), "resize": self.resize}
+        return {
+            "name": self.backbone,
+            "args": dict(self.args),
+            "resize": self.resize,
+            "coords": self.coords,
+            "input_norm": self.input_norm,
+            "output_norm": self.output_norm,
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Network:
-        """Read what `to_json` wrote."""
-        return cls(backbone=value["name"], args=value["args"], resize=value["resize"])
+        """Read what `to_json` wrote; what older ones did not know has its default."""
+        known = ("args", "resize", "coords", "input_norm", "output_norm")
+        return cls(backbone=value["name"], **{key: value[key] for key in known if key in value})
 
 
 def build_network(
@@ -48,7 +66,7 @@ def build_network(
     spec: KernelSpec | None = None,
     device: torch.device | None = None,
 ) -> SearchedNet:
-    """A fresh network for ``task``, normalised by its training split.
+    """A fresh network for ``task``, its inputs and targets normalised by the training split.
 
     Raises:
         UnknownBackbone, BadBackbone, BadSpec: as `SearchedNet` raises them.
@@ -61,9 +79,21 @@ def build_network(
         kernels=spec,
         backbone_args=network.args,
         resize=network.resize,
+        dense=task.dense,
+        coords=network.coords,
+        input_norm=network.input_norm,
+        output_norm=_output_norm(network, task),
+        size=task.size,
     )
-    net.preprocess.fit(task.train.X)
+    net.fit_norms(task.train.X, task.train.y)
     return net.to(device or torch.device("cpu"))
+
+
+def _output_norm(network: Network, task: Task) -> Per | None:
+    if task.kind not in ("regression", "dense_regression"):
+        return None
+    enough = task.dense and len(task.train) >= POSITION_SAMPLES
+    return network.output_norm or ("position" if enough else "channel")
 
 
 def batch_macs(network: Network, task: Task, batch_size: int) -> int:

@@ -14,7 +14,6 @@ from dashzoo_search.budget.receptive import receptive_field, windows
 from dashzoo_search.choice import Choice
 from dashzoo_search.errors import BadBudget
 from dashzoo_search.networks.convs import ConvLayer, conv_layers
-from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.ops.latency import ConvShape, LatencyTable
 from dashzoo_search.plan import count_macs
 from dashzoo_search.spec import KernelSpec
@@ -90,14 +89,7 @@ def cost_sheet(
     """
     source = supernet.network
     with torch.random.fork_rng(devices=[]):
-        plain = SearchedNet(
-            source.backbone_name,
-            dims=source.dims,
-            in_chans=source.in_chans,
-            num_classes=source.num_classes,
-            backbone_args=source.backbone_args,
-            resize=source.resize,
-        ).eval()
+        plain = source.with_kernels(None).eval()
     planes = plain.preprocess(plain.example_input(tuple(size), batch=2))
     layers = {layer.name: layer for layer in conv_layers(plain.backbone, planes, dims=source.dims)}
     seen = windows(plain.backbone, planes)

@@ -14,10 +14,12 @@ import torch.nn.functional as F
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from dashzoo_search.networks.backbone import Backbone
+
 __all__ = ["Chain"]
 
 
-class Chain(nn.Module):
+class Chain(Backbone):
     """The network behind `chain1d` and `chain2d`.
 
     Args:
@@ -28,10 +30,11 @@ class Chain(nn.Module):
         readout: ``"centre"`` classifies the features in the middle, ``"mean"`` their mean.
         dims: 1 for kernels (1, 3), 2 for (3, 3).
         drop_rate: dropout before the classifier.
+        dense: tell every position something, whatever the readout.
         global_pool: only ``"avg"``; timm passes it.
 
     Shape:
-        [b, in_chans, h, w] → [b, num_classes].
+        [b, in_chans, h, w] → [b, num_classes], or [b, num_classes, h, w] where dense.
     """
 
     def __init__(
@@ -43,13 +46,13 @@ class Chain(nn.Module):
         readout: str = "centre",
         dims: int = 1,
         drop_rate: float = 0.0,
+        dense: bool = False,
         global_pool: str = "avg",
     ) -> None:
-        super().__init__()
+        super().__init__(width, drop_rate=drop_rate, dense=dense, global_pool=global_pool)
         if readout not in ("centre", "mean") or depth < 1:
             raise ValueError("readout must be 'centre' or 'mean', and depth at least 1")
-        self.num_classes, self.drop_rate, self.readout = num_classes, drop_rate, readout
-        self.num_features = self.head_hidden_size = width
+        self.readout = readout
         kernel = (1, 3) if dims == 1 else (3, 3)
         channels = [in_chans, *[width] * depth]
         self.layers = nn.Sequential(
@@ -61,27 +64,11 @@ class Chain(nn.Module):
         """[b, c, h, w] → [b, width, h, w]."""
         return self.layers(x)  # type: ignore[no-any-return]
 
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """[b, width, h, w] → [b, num_classes]."""
-        centre = x[..., x.shape[-2] // 2, x.shape[-1] // 2]
-        x = centre if self.readout == "centre" else x.mean((-2, -1))
-        x = F.dropout(x, self.drop_rate, self.training)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[b, c, h, w] → [b, num_classes]."""
-        return self.forward_head(self.forward_features(x))
-
-    def get_classifier(self) -> nn.Module:
-        """The last linear layer."""
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a fresh classifier of ``num_classes`` outputs in place."""
-        self.num_classes = num_classes
-        self.fc: nn.Module = nn.Identity()
-        if num_classes > 0:
-            self.fc = nn.Linear(self.num_features, num_classes)
+    def pool(self, x: Tensor) -> Tensor:
+        """[b, width, h, w] → [b, width]: the centre's, or the mean."""
+        if self.readout == "mean":
+            return super().pool(x)
+        return x[..., x.shape[-2] // 2, x.shape[-1] // 2]
 
 
 class _Layer(nn.Module):

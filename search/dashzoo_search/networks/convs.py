@@ -2,8 +2,8 @@
 
 A convolution is searched when it is an ordinary zero-padded `nn.Conv2d` with an odd kernel above
 size 1 whose outputs stay centred on its inputs (padding d(k−1)/2), is not on a shortcut or
-downsample path, and sees a plane on which at least two choices differ. All others are kept as
-they are, with the reason.
+downsample path nor in a decoder, and sees a plane on which at least two choices differ. All others
+are kept as they are, with the reason.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dashzoo_search.spec import Choice, KernelSpec
 __all__ = ["ConvLayer", "apply_spec", "conv_layers", "make_conv", "replace_module", "trace_sizes"]
 
 SHORTCUT_NAMES = frozenset({"shortcut", "downsample", "skip", "residual", "proj_shortcut"})
+DECODER = "decoder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,8 @@ def conv_layers(backbone: nn.Module, x: Tensor, *, dims: int) -> Iterator[ConvLa
         choice, reason = _choice_of(module, dims)
         if not reason and SHORTCUT_NAMES.intersection(name.split(".")):
             reason = "on a shortcut path"
+        if not reason and DECODER in name.split("."):
+            reason = "in the decoder"
         yield ConvLayer(
             name=name, conv=module, choice=choice, size=size, out_size=out_size, reason=reason
         )

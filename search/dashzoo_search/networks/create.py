@@ -1,4 +1,4 @@
-"""Make a backbone by name: any 2-D CNN timm knows, or one of our 1-D ones."""
+"""Make a backbone by name: any 2-D CNN timm knows, or one of our own, for images or sequences."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from torch import nn
 
 from dashzoo_search.errors import BadBackbone, UnknownBackbone
 from dashzoo_search.networks import chain as chain  # registers chain1d and chain2d
+from dashzoo_search.networks import fno as fno  # registers fno1d and fno2d
+from dashzoo_search.networks import tcn as tcn  # registers tcn
+from dashzoo_search.networks import wide_resnet as wide_resnet  # registers wrn_16_1 and wrn_16_4
 from dashzoo_search.networks import wrn as wrn  # registers wrn1d
+from dashzoo_search.networks.decoder import add_decoder
 
 __all__ = ["SEQUENCE_BACKBONES", "create_backbone", "default_backbone"]
 
-SEQUENCE_BACKBONES = ("wrn1d", "chain1d")
+SEQUENCE_BACKBONES = ("wrn1d", "chain1d", "tcn", "fno1d")
+_OWN = (*SEQUENCE_BACKBONES, "chain2d", "fno2d", "wrn_16_1", "wrn_16_4")
 
 
 # What timm's factory takes beside a model's own arguments. A config.json may come off a hub, and
@@ -23,6 +28,7 @@ _NOT_ARGUMENTS = frozenset(
     {
         "cache_dir",
         "checkpoint_path",
+        "dense",
         "exportable",
         "features_only",
         "in_chans",
@@ -37,9 +43,15 @@ _NOT_ARGUMENTS = frozenset(
 )
 
 
-def default_backbone(dims: int) -> str:
-    """What is used when the user names none: wrn1d for sequences, resnet18 for images."""
-    return "wrn1d" if dims == 1 else "resnet18"
+def default_backbone(dims: int, *, dense: bool = False) -> str:
+    """What is used when the user names none.
+
+    `wrn1d` for sequences; for images resnet18, or `wrn_16_1` where every position is told
+    something.
+    """
+    if dims == 1:
+        return "wrn1d"
+    return "wrn_16_1" if dense else "resnet18"
 
 
 def create_backbone(
@@ -49,22 +61,27 @@ def create_backbone(
     in_chans: int,
     num_classes: int,
     args: Mapping[str, Any] | None = None,
+    dense: bool = False,
 ) -> nn.Module:
     """A randomly initialised backbone that classifies.
 
+    A dense one has an output for every position: our own drop their strides, as DASH does, and any
+    other gets the decoder of `add_decoder`.
+
     Args:
-        name: a name `timm.list_models` lists, or ``wrn1d``.
+        name: a name `timm.list_models` lists; for sequences one of `SEQUENCE_BACKBONES`.
         dims: 1 for a backbone on (1, l) planes, 2 for images.
         in_chans: channels of the input.
         num_classes: outputs.
         args: further keyword arguments of that timm model, such as ``{"width": 16}``.
+        dense: whether every position is told something, rather than the sample.
 
     Returns:
-        A module [b, c, h, w] → [b, num_classes].
+        A module [b, c, h, w] → [b, num_classes], or [b, num_classes, h, w] where dense.
 
     Raises:
         UnknownBackbone: no such name for these dims.
-        BadBackbone: timm refuses the arguments.
+        BadBackbone: timm refuses the arguments, or the backbone has no feature maps to decode.
 
     >>> net = create_backbone("wrn1d", dims=1, in_chans=1, num_classes=3, args={"width": 8})
     >>> sum(p.numel() for p in net.parameters())
@@ -81,9 +98,14 @@ def create_backbone(
         raise UnknownBackbone(name, known, hint="timm.list_models() lists the image backbones.")
     if refused := sorted(_NOT_ARGUMENTS & set(args or {})):
         raise BadBackbone(f"{refused[0]} is no argument of backbone {name}; leave it out")
+    more = dict(args or {})
+    if dense and name not in _OWN:
+        return add_decoder(name, in_chans=in_chans, num_classes=num_classes, args=more)
+    if dense:
+        more["dense"] = True
     try:
         net: nn.Module = timm.create_model(
-            name, pretrained=False, in_chans=in_chans, num_classes=num_classes, **dict(args or {})
+            name, pretrained=False, in_chans=in_chans, num_classes=num_classes, **more
         )
     except Exception as error:  # timm raises whatever the family's constructor raises
         raise BadBackbone(f"Backbone {name} refuses {dict(args or {})}: {error}") from error

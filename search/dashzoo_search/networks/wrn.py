@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from dashzoo_search.networks.backbone import Backbone
+
 __all__ = ["ResNet1d"]
 
 KERNELS = (9, 5, 3)
 
 
-class ResNet1d(nn.Module):
+class ResNet1d(Backbone):
     """The network behind `wrn1d`.
 
     Args:
@@ -29,10 +31,11 @@ class ResNet1d(nn.Module):
         num_classes: outputs; 0 leaves the classifier out.
         width: channels of the first block; the other two have twice as many.
         drop_rate: dropout before the classifier.
+        dense: tell every sample something.
         global_pool: only ``"avg"``; timm passes it.
 
     Shape:
-        [b, in_chans, 1, l] → [b, num_classes].
+        [b, in_chans, 1, l] → [b, num_classes], or [b, num_classes, 1, l] where dense.
     """
 
     def __init__(
@@ -41,41 +44,17 @@ class ResNet1d(nn.Module):
         num_classes: int = 2,
         width: int = 32,
         drop_rate: float = 0.0,
+        dense: bool = False,
         global_pool: str = "avg",
     ) -> None:
-        super().__init__()
-        if global_pool != "avg":
-            raise ValueError(f"wrn1d pools by 'avg' only, not {global_pool!r}")
-        self.num_classes = num_classes
-        self.drop_rate = drop_rate
-        self.num_features = self.head_hidden_size = 2 * width
+        super().__init__(2 * width, drop_rate=drop_rate, dense=dense, global_pool=global_pool)
         channels = (in_chans, width, 2 * width, 2 * width)
         self.blocks = nn.Sequential(*map(_Block, channels[:-1], channels[1:]))
-        self.fc = _classifier(self.num_features, num_classes)
+        self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """[b, c, 1, l] → [b, num_features, 1, l]."""
         return self.blocks(x)  # type: ignore[no-any-return]
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """[b, num_features, 1, l] → [b, num_classes]."""
-        x = F.dropout(x.mean((-2, -1)), self.drop_rate, self.training)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[b, c, 1, l] → [b, num_classes]."""
-        return self.forward_head(self.forward_features(x))
-
-    def get_classifier(self) -> nn.Module:
-        """The last linear layer."""
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a fresh classifier of ``num_classes`` outputs in place."""
-        if global_pool not in (None, "avg"):
-            raise ValueError(f"wrn1d pools by 'avg' only, not {global_pool!r}")
-        self.num_classes = num_classes
-        self.fc = _classifier(self.num_features, num_classes)
 
 
 class _Block(nn.Module):
@@ -101,10 +80,6 @@ class _Block(nn.Module):
 
 def _conv(in_channels: int, out_channels: int, k: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, (1, k), padding=(0, k // 2), bias=False)
-
-
-def _classifier(features: int, num_classes: int) -> nn.Module:
-    return nn.Linear(features, num_classes) if num_classes > 0 else nn.Identity()
 
 
 default_cfgs = generate_default_cfgs(

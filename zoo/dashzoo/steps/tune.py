@@ -157,7 +157,7 @@ def _builds(
 
         def build(train: Split) -> torch.nn.Module:
             net = build_network(tuned, task, spec=spec, device=device)
-            net.preprocess.fit(train.X)
+            net.fit_norms(train.X, train.y)
             return net
 
         return build
