@@ -77,7 +77,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def _spread(runs: list[dict[str, Any]], network: str | None = None) -> str:
     values = [
-        100 * run["metrics"][network or run["selection"]["shipped"]]["test"]["accuracy"]
+        100 * run["metrics"][network or run["selection"]["shipped"]]["test"]["value"]
         for run in runs
     ]
     if len(values) == 1:

@@ -36,13 +36,16 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One comparison of ONNX Runtime with torch on the same inputs."""
+    """One comparison of ONNX Runtime with torch on the same inputs.
+
+    ``argmax_agree`` is None where outputs are no classes.
+    """
 
     batch: int
     inputs: str
     max_abs: float
     relative_to_max: float
-    argmax_agree: bool
+    argmax_agree: bool | None
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -52,7 +55,7 @@ class Check:
             inputs=fields.text("inputs"),
             max_abs=fields.number("max_abs", low=0),
             relative_to_max=fields.number("relative_to_max", low=0),
-            argmax_agree=fields.flag("argmax_agree"),
+            argmax_agree=fields.flag_or_null("argmax_agree"),
         )
 
 

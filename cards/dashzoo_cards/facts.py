@@ -18,7 +18,7 @@ from typing import Any, Self
 from dashzoo_cards.exported import Export
 from dashzoo_cards.fields import Fields, read_json
 from dashzoo_cards.history import Provenance, Recipe, Search
-from dashzoo_cards.results import Layer, Outcome, Published, Selection, Task
+from dashzoo_cards.results import Layer, Objective, Outcome, Published, Selection, Task
 from dashzoo_search.errors import BadBundle, BadSpace, BadSpec
 from dashzoo_search.spec import KernelSpec, SearchSpace
 
@@ -78,6 +78,7 @@ class Facts:
 
     name: str
     task: Task
+    objective: Objective
     backbone: str
     backbone_args: Mapping[str, Any]
     resize: int | None
@@ -153,6 +154,8 @@ def load_facts(bundle: Path) -> Facts:
     results = read_json(bundle, "results.json")
     results.one_of("schema_version", (SCHEMA_VERSION,))
     task = Task.read(results.inside("task"))
+    objective = Objective.read(results.inside("objective"))
+    metric = objective.metric
     backbone, metrics = results.inside("backbone"), results.inside("metrics")
     default, search = metrics.inside_or_null("default"), results.inside_or_null("search")
     selection = results.inside_or_null("selection")
@@ -160,15 +163,16 @@ def load_facts(bundle: Path) -> Facts:
     facts = Facts(
         name=results.text("name"),
         task=task,
+        objective=objective,
         backbone=backbone.text("name"),
         backbone_args=backbone.inside("args").values,
         resize=backbone.integer("resize", low=1) if backbone.values.get("resize") else None,
         space=_read_space(results),
         layers=_read_layers(results, task.dims),
         kept=kept,
-        selection=None if selection is None else Selection.read(selection),
-        searched=Outcome.read(metrics.inside("searched")),
-        default=None if default is None else Outcome.read(default),
+        selection=None if selection is None else Selection.read(selection, metric),
+        searched=Outcome.read(metrics.inside("searched"), metric),
+        default=None if default is None else Outcome.read(default, metric),
         test_reads=results.integer("test_reads"),
         search=None if search is None else Search.read(search),
         recipe=Recipe.read(results.inside("recipe")),

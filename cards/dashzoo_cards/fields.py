@@ -104,12 +104,20 @@ class Fields:
             self.fail(name, f"a finite number{limits}")
         return number
 
+    def number_or_null(self, name: str) -> float | None:
+        """A finite number, or null; the field itself must be there."""
+        return None if self._is_null(name) else self.number(name)
+
     def flag(self, name: str) -> bool:
         """True or false."""
         value = self.values.get(name)
         if not isinstance(value, bool):
             self.fail(name, "true or false")
         return value
+
+    def flag_or_null(self, name: str) -> bool | None:
+        """True, false, or null; the field itself must be there."""
+        return None if self._is_null(name) else self.flag(name)
 
     def integers(self, name: str, *, length: int | None = None) -> tuple[int, ...]:
         """A list of positive integers, of a given length where there is one."""

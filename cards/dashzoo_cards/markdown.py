@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from dashzoo_search.measure import Measure
+
 __all__ = ["Markdown", "code", "finalize", "line", "literal", "plain", "slug"]
 
 LONGEST = 160
@@ -91,6 +93,11 @@ def sizes(values: Sequence[int]) -> Markdown:
 def percent(fraction: float) -> Markdown:
     """A fraction as a percentage with two decimals."""
     return Markdown(f"{100 * fraction:.2f} %")
+
+
+def score(metric: Measure, value: float) -> Markdown:
+    """A metric's value: a share in percent, others with four digits."""
+    return percent(value) if metric.percent else Markdown(f"{value:.4g}")
 
 
 def scientific(value: float) -> Markdown:

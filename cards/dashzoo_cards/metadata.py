@@ -22,17 +22,19 @@ LICENSES = frozenset(
         *("other", "unknown"),
     }
 )
-PIPELINE_TAGS = frozenset({"image-classification", "other"})
-METRICS = frozenset({"accuracy"})
+PIPELINE_TAGS = frozenset({"image-classification", "image-segmentation", "other"})
+METRICS = frozenset({"accuracy", "f1", "mae", "mse", "roc_auc"})
+_METRIC_IDS = {"auroc": "roc_auc"}
 # The Hub has no task for classifying series; "other" keeps it from guessing images.
-_TASKS = {1: ("other", "time-series-classification"), 2: ("image-classification",) * 2}
+_PIPELINES = {"classification": "image-classification", "dense_labels": "image-segmentation"}
+_SUBJECTS = {1: "time-series", 2: "image"}
 
 
 def card_data(facts: Facts) -> ModelCardData:
     """The header of a bundle's card.
 
-    Accuracy on the test split is stated as a fraction of 1, with seed, split and number of
-    samples beside it.
+    The metric on the test split is stated, a share as a fraction of 1, with seed, split and number
+    of samples beside it.
 
     Args:
         facts: the bundle's facts.
@@ -44,7 +46,12 @@ def card_data(facts: Facts) -> ModelCardData:
     'timm'
     """
     task = facts.task
-    pipeline_tag, task_type = _TASKS[task.dims]
+    pipeline_tag = _PIPELINES.get(task.kind, "other") if task.dims == 2 else "other"
+    task_type = f"{_SUBJECTS[task.dims]}-{task.kind.replace('_', '-')}"
+    if pipeline_tag != "other":
+        task_type = pipeline_tag
+    measure = facts.objective.metric
+    metric = _METRIC_IDS.get(measure.name, line(measure.name))
     name = line(task.name)
     tags = ["dashzoo", "timm", task_type]
     tags += ["searched-kernels"] if facts.space is not None else []
@@ -56,9 +63,9 @@ def card_data(facts: Facts) -> ModelCardData:
         dataset_name=name,
         dataset_split="test",
         dataset_args={"sha256": task.sha256, "samples": task.counts["test"]},
-        metric_type="accuracy",
-        metric_name="Accuracy",
-        metric_value=facts.network.test.accuracy,
+        metric_type=metric,
+        metric_name=line(measure.name).capitalize() if metric in METRICS else line(measure.name),
+        metric_value=facts.network.test.value,
         metric_args={"split": "test", "seed": facts.seed, "samples": task.counts["test"]},
     )
     data = ModelCardData(
@@ -66,7 +73,7 @@ def card_data(facts: Facts) -> ModelCardData:
         library_name="timm",
         pipeline_tag=pipeline_tag,
         tags=tags,
-        metrics=["accuracy"],
+        metrics=[metric] if metric in METRICS else None,
         model_name=line(facts.name),
         eval_results=[result],
     )

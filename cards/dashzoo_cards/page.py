@@ -14,7 +14,7 @@ import jinja2
 from dashzoo_cards import markdown, words
 from dashzoo_cards.exported import Port
 from dashzoo_cards.facts import Facts
-from dashzoo_cards.markdown import Markdown, code, percent, plain
+from dashzoo_cards.markdown import Markdown, code, percent, plain, score
 from dashzoo_cards.metadata import card_data
 from dashzoo_cards.results import Outcome, Published
 
@@ -44,7 +44,9 @@ def render_card(facts: Facts) -> str:
             "comparison": words.comparison(facts),
             "inits": words.inits(facts),
             "length": _length(facts),
+            "limits": words.limits(facts),
             "lowering": words.lowering(facts),
+            "outputs": words.outputs(facts.task),
             "parity": words.parity(facts),
             "search": words.search(facts),
             "selection_seconds": words.seconds(selection.seconds) if selection else "",
@@ -57,7 +59,6 @@ def render_card(facts: Facts) -> str:
         port=_port,
         raw_shape=raw_shape,
         onnx_shape=_onnx_shape(facts),
-        classes=_classes(task.classes),
         folder=markdown.slug(facts.name),
     )
 
@@ -80,9 +81,11 @@ def _template() -> jinja2.Template:
 
 
 def _metrics(facts: Facts) -> Iterator[tuple[str, str, str]]:
+    metric = facts.objective.metric
+    way = "" if metric.larger_is_better else ", smaller is better"
     rows: dict[str, Callable[[Outcome], str]] = {
-        "test accuracy": lambda o: percent(o.test.accuracy),
-        "validation accuracy": lambda o: percent(o.val.accuracy),
+        f"test {metric.name}{way}": lambda o: score(metric, o.test.value),
+        f"validation {metric.name}{way}": lambda o: score(metric, o.val.value),
         "test loss": lambda o: f"{o.test.loss:.4g}",
         "validation loss": lambda o: f"{o.val.loss:.4g}",
         "parameters": lambda o: f"{o.parameters:,}",
@@ -110,11 +113,6 @@ def _port(port: Port) -> Markdown:
 def _onnx_shape(facts: Facts) -> Markdown:
     shape = facts.export.input.shape if facts.export else ()
     return Markdown(repr(tuple(axis if isinstance(axis, int) else 1 for axis in shape)))
-
-
-def _classes(names: tuple[str, ...]) -> Markdown:
-    told = ", ".join(map(code, names[:10]))
-    return Markdown(f"{told} and {len(names) - 10:,} more" if len(names) > 10 else told)
 
 
 def _length(facts: Facts) -> str:

@@ -1,22 +1,35 @@
 """What `results.json` says, as frozen records; each knows how to read itself.
 
 `history` holds the rest of that file, how the network came to be. Units: seconds are wall
-time, ``cpu_seconds`` process time; accuracies are fractions of 1; ``macs`` are
+time, ``cpu_seconds`` process time; shares are fractions of 1; ``macs`` are
 multiply-accumulates for one example.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from dashzoo_cards.fields import Fields
 from dashzoo_search.errors import BadSpec
+from dashzoo_search.measure import Measure
 from dashzoo_search.spec import Choice
 
-__all__ = ["Fit", "Layer", "Outcome", "Published", "Score", "Selection", "Task"]
+__all__ = [
+    "KINDS",
+    "Fit",
+    "Layer",
+    "Objective",
+    "Outcome",
+    "Published",
+    "Score",
+    "Selection",
+    "Task",
+]
 
+KINDS = ("classification", "multilabel", "regression", "dense_regression", "dense_labels")
 _STARTS = ("searched", "scratch")
 
 
@@ -42,7 +55,7 @@ class Task:
         counts = fields.inside("counts")
         return cls(
             name=fields.text("name"),
-            kind=fields.one_of("kind", ("classification",)),
+            kind=fields.one_of("kind", KINDS),
             dims=dims,
             channels=fields.integer("channels", low=1),
             size=fields.integers("size", length=dims),
@@ -104,16 +117,40 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """Accuracy, a fraction of 1, and loss on one split."""
+class Objective:
+    """What the networks were trained on and judged by."""
 
-    accuracy: float
-    loss: float
+    loss: str
+    metric: Measure
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
+        """From ``results.json:objective``; raises BadBundle."""
+        metric = fields.inside("metric")
+        measure = Measure(
+            name=metric.text("name"),
+            larger_is_better=metric.flag("larger_is_better"),
+            low=metric.number_or_null("low"),
+            high=metric.number_or_null("high"),
+            percent=metric.flag("percent"),
+        )
+        return cls(loss=fields.text("loss"), metric=measure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The metric's value, and the loss, on one split."""
+
+    value: float
+    loss: float
+
+    @classmethod
+    def read(cls, fields: Fields, metric: Measure) -> Self:
         """From ``val`` or ``test`` of a network's metrics; raises BadBundle."""
-        return cls(accuracy=fields.number("accuracy", low=0, high=1), loss=fields.number("loss"))
+        fields.one_of("metric", (metric.name,))
+        low = -math.inf if metric.low is None else metric.low
+        high = math.inf if metric.high is None else metric.high
+        return cls(value=fields.number("value", low=low, high=high), loss=fields.number("loss"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +163,11 @@ class Fit:
     seconds: float
 
     @classmethod
-    def read(cls, fields: Fields) -> Self:
+    def read(cls, fields: Fields, metric: Measure) -> Self:
         """From one of a network's ``inits``; raises BadBundle."""
         return cls(
-            val=Score.read(fields.inside("val")),
-            test=Score.read(fields.inside("test")),
+            val=Score.read(fields.inside("val"), metric),
+            test=Score.read(fields.inside("test"), metric),
             epochs=fields.integer("epochs"),
             seconds=fields.number("seconds", low=0),
         )
@@ -164,15 +201,17 @@ class Outcome:
         return sum(fit.epochs for fit in fits), sum(fit.seconds for fit in fits)
 
     @classmethod
-    def read(cls, fields: Fields) -> Self:
+    def read(cls, fields: Fields, metric: Measure) -> Self:
         """From ``results.json:metrics.searched`` or ``.default``; raises BadBundle."""
         told = "init" in fields.values or "inits" in fields.values
         inits = fields.inside("inits") if fields.values.get("inits") else Fields("", {})
         return cls(
             init=fields.one_of("init", _STARTS) if told else None,
-            inits={start: Fit.read(inits.inside(start)) for start in _STARTS if inits.values},
-            val=Score.read(fields.inside("val")),
-            test=Score.read(fields.inside("test")),
+            inits={
+                start: Fit.read(inits.inside(start), metric) for start in _STARTS if inits.values
+            },
+            val=Score.read(fields.inside("val"), metric),
+            test=Score.read(fields.inside("test"), metric),
             parameters=fields.integer("parameters"),
             macs=fields.integer("macs"),
             best_epoch=fields.integer("best_epoch"),
@@ -199,7 +238,7 @@ class Selection:
     cpu_seconds: float
 
     @classmethod
-    def read(cls, fields: Fields) -> Self:
+    def read(cls, fields: Fields, metric: Measure) -> Self:
         """From ``results.json:selection``; raises BadBundle."""
         scores = fields.inside("scores")
         return cls(
@@ -207,8 +246,8 @@ class Selection:
             how=fields.text("how"),
             proposal=fields.one_of("proposal", ("searched", "uniform")),
             samples=fields.integer("samples", low=1),
-            searched=Score.read(scores.inside("searched")),
-            default=Score.read(scores.inside("default")),
+            searched=Score.read(scores.inside("searched"), metric),
+            default=Score.read(scores.inside("default"), metric),
             seconds=fields.number("seconds", low=0),
             cpu_seconds=fields.number("cpu_seconds", low=0),
         )

@@ -7,8 +7,8 @@ import math
 from collections import Counter
 
 from dashzoo_cards.facts import Facts
-from dashzoo_cards.markdown import Markdown, code, line, percent, plain
-from dashzoo_cards.results import Outcome
+from dashzoo_cards.markdown import Markdown, code, line, percent, plain, score
+from dashzoo_cards.results import Outcome, Task
 
 __all__ = [
     "alt_text",
@@ -16,8 +16,10 @@ __all__ = [
     "choice",
     "comparison",
     "inits",
+    "limits",
     "lowering",
     "noise",
+    "outputs",
     "parity",
     "search",
     "table",
@@ -35,8 +37,13 @@ def choice(facts: Facts) -> Markdown:
             "**The search found no kernels that held-out data clearly prefers to the backbone's "
             "own, and kept those.** "
         )
-    searched, default = percent(told.searched.accuracy), percent(told.default.accuracy)
-    on = f"in {plain(told.how)} ({searched} against {default} of {told.samples:,} examples"
+    metric = facts.objective.metric
+    searched, default = score(metric, told.searched.value), score(metric, told.default.value)
+    named, over = f"{plain(metric.name)} ", "on"
+    if facts.task.kind == "classification" and metric.percent:
+        named, over = "", "of"
+    on = f"in {plain(told.how)} ({named}{searched} against {default} "
+    on += f"{over} {told.samples:,} examples"
     if searched == default:
         on += f", loss {told.searched.loss:.2g} against {told.default.loss:.2g}"
     if facts.shipped == "default":
@@ -61,30 +68,96 @@ def table(facts: Facts) -> str:
 
 def comparison(facts: Facts) -> Markdown:
     """Who won on test, by how much, and how many samples that is."""
+    if facts.task.kind != "classification" or facts.objective.metric.name != "accuracy":
+        return _measured(facts)
     ours, name = facts.searched, code(facts.backbone)
     count = facts.task.counts["test"]
     if facts.unchanged:
         return Markdown(
-            f"It classifies {percent(ours.test.accuracy)} of {count:,} test examples, and there is "
+            f"It classifies {percent(ours.test.value)} of {count:,} test examples, and there is "
             "no other network to compare it with."
         )
     kind = "searched kernels" if facts.space is not None else "these kernels"
-    score = f"With {kind} it classifies {percent(ours.test.accuracy)} of {count:,} test examples"
+    score = f"With {kind} it classifies {percent(ours.test.value)} of {count:,} test examples"
     if facts.default is None:
         return Markdown(
             f"{score}. The same backbone with its default kernels was not trained, so nothing "
             "here says whether the kernels help."
         )
-    theirs = facts.default.test.accuracy
-    samples = round((ours.test.accuracy - theirs) * count)
+    theirs = facts.default.test.value
+    samples = round((ours.test.value - theirs) * count)
     beside = f"; {name} with its default kernels gets {percent(theirs)}"
     if samples == 0:
         return Markdown(f"{score}{beside}. **Neither wins on test.**")
     winner = f"The {kind} win" if samples > 0 else "The default kernels win"
-    points = abs(ours.test.accuracy - theirs) * 100
+    points = abs(ours.test.value - theirs) * 100
     examples = "example" if abs(samples) == 1 else "examples"
     verdict = f"**{winner} by {points:.2f} points, {abs(samples):,} test {examples}.**"
     return Markdown(f"{score}{beside}. {verdict} {noise(ours, facts.default, count)}")
+
+
+def _measured(facts: Facts) -> Markdown:
+    """`comparison`, of what counts no examples."""
+    metric, count = facts.objective.metric, facts.task.counts["test"]
+    name, better = plain(metric.name), "larger" if metric.larger_is_better else "smaller"
+    ours = facts.searched.test.value
+    told = f"{name} on {count:,} test examples is {score(metric, ours)} ({better} is better)"
+    if facts.unchanged:
+        return Markdown(f"Its {told}, and there is no other network to compare it with.")
+    kind = "searched kernels" if facts.space is not None else "these kernels"
+    if facts.default is None:
+        return Markdown(
+            f"With {kind} its {told}. The same backbone with its default kernels was not trained, "
+            "so nothing here says whether the kernels help."
+        )
+    theirs = facts.default.test.value
+    beside = f"; {code(facts.backbone)} with its default kernels gets {score(metric, theirs)}"
+    if ours == theirs:
+        return Markdown(f"With {kind} its {told}{beside}. **Neither wins on test.**")
+    winner = f"The {kind} win" if metric.better(ours, theirs) else "The default kernels win"
+    gap = f"{abs(ours - theirs):.4g}"
+    if metric.percent:
+        gap = f"{100 * abs(ours - theirs):.2f} points"
+    return Markdown(
+        f"With {kind} its {told}{beside}. **{winner} by {gap}.** "
+        "One seed, and how much chance does on a test set of this size was not measured: not proof "
+        "of a difference."
+    )
+
+
+def outputs(task: Task) -> str:
+    """How many outputs of which sort, and where."""
+    many = {"classification": "classes", "dense_labels": "classes", "multilabel": "labels"}
+    word = many.get(task.kind, "outputs")
+    count = len(task.classes)
+    told = f"{count:,} {word if count != 1 else word[:-1]}"
+    return f"{told} at every position" if task.kind.startswith("dense") else told
+
+
+def limits(facts: Facts) -> Markdown:
+    """What the outputs are, and what they are not."""
+    task = facts.task
+    names = ", ".join(map(code, task.classes[:10]))
+    if len(task.classes) > 10:
+        names += f" and {len(task.classes) - 10:,} more"
+    if task.kind == "classification":
+        return Markdown(
+            f"It tells apart the classes {names}, and no others: an example of anything else gets "
+            "one of these labels all the same."
+        )
+    if task.kind == "dense_labels":
+        return Markdown(
+            f"At every position it tells apart the classes {names}, and no others: a position of "
+            "anything else gets one of these labels all the same."
+        )
+    if task.kind == "multilabel":
+        return Markdown(f"It says which of the labels {names} an example has, and knows no others.")
+    at = " for every position" if task.kind == "dense_regression" else ""
+    named = "" if task.classes in ((), ("y",)) else f", {names}"
+    return Markdown(
+        f"It gives {outputs(task).removesuffix(' at every position')}{at}{named}, without saying "
+        "how sure they are."
+    )
 
 
 def inits(facts: Facts) -> Markdown:
@@ -92,10 +165,12 @@ def inits(facts: Facts) -> Markdown:
     fits = facts.searched.inits
     if not fits:
         return Markdown("")
+    metric = facts.objective.metric
     names = {"searched": "the weights the search left", "scratch": "scratch"}
     told = "; ".join(
-        f"from {names[start]}: {percent(fit.val.accuracy)} on validation and "
-        f"{percent(fit.test.accuracy)} on test after {fit.epochs:,} epochs, {seconds(fit.seconds)}"
+        f"from {names[start]}: {score(metric, fit.val.value)} on validation and "
+        f"{score(metric, fit.test.value)} on test after {fit.epochs:,} epochs, "
+        f"{seconds(fit.seconds)}"
         for start, fit in fits.items()
     )
     kept = names[facts.searched.init or "scratch"]
@@ -110,9 +185,9 @@ def noise(ours: Outcome, theirs: Outcome, count: int) -> str:
     Twice the binomial standard error of the difference, the two taken as independent: wide
     for two networks on the same examples, so what passes it does stand out.
     """
-    spread = sum(p * (1 - p) / count for p in (ours.test.accuracy, theirs.test.accuracy))
+    spread = sum(p * (1 - p) / count for p in (ours.test.value, theirs.test.value))
     band = 2 * math.sqrt(spread)
-    difference = abs(ours.test.accuracy - theirs.test.accuracy)
+    difference = abs(ours.test.value - theirs.test.value)
     if difference <= band:
         return (
             f"That is within ±{100 * band:.2f} points, what chance alone does on a test set of "
@@ -195,11 +270,12 @@ def parity(facts: Facts) -> Markdown:
         return Markdown("not measured")
     worst = max(check.relative_to_max for check in export.checks)
     held = "within" if worst <= export.tolerance else "**beyond**"
-    agree = sum(check.argmax_agree for check in export.checks)
     total = len(export.checks)
+    agree = [check.argmax_agree for check in export.checks if check.argmax_agree is not None]
+    same = f", same class in {sum(agree):,}" if agree else ""
     return Markdown(
         f"{worst:.1e} of the largest output, {held} the tolerance of {export.tolerance:.0e} "
-        f"({total:,} checks, same class in {agree:,})"
+        f"({total:,} checks{same})"
     )
 
 

@@ -12,6 +12,7 @@ from dashzoo_search.errors import BadBundle, BadSpec
 from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.searched import ARCHITECTURE, SearchedNet
 from dashzoo_search.spec import KernelSpec
+from dashzoo_search.tasks.kinds import KINDS, Kind
 
 __all__ = ["CONFIG_VERSION", "NetworkConfig", "network_config", "read_config"]
 
@@ -27,7 +28,8 @@ class NetworkConfig:
     Attributes:
         backbone, backbone_args, dims, in_chans, num_classes, resize, kernels, dense, coords,
             input_norm, output_norm: see `SearchedNet`.
-        label_names: one a class.
+        label_names: one a class, label or output.
+        kind: of the problem it was trained for, one of `KINDS`.
         size: of a raw sample, (l,) or (h, w).
         provenance: the rest of the key ``dashzoo``.
     """
@@ -44,6 +46,7 @@ class NetworkConfig:
     output_norm: Per | None
     kernels: KernelSpec
     label_names: tuple[str, ...]
+    kind: Kind
     size: tuple[int, ...]
     provenance: Mapping[str, Any]
 
@@ -158,6 +161,7 @@ def read_config(folder: Path) -> NetworkConfig:
         kernels=kernels,
         label_names=tuple(str(label) for label in labels),
         size=tuple(_Fields({"size": n}, "dashzoo").integer("size", 1, _MAX_LENGTH) for n in size),
+        kind=own.kind(),
         provenance=own.value,
     )
 
@@ -204,6 +208,13 @@ class _Fields:
         if not isinstance(value, dict):
             raise self.bad(name, "an object")
         return _Fields(value, f"{self.path}.{name}".lstrip("."))
+
+    def kind(self) -> Kind:
+        value = self.value.get("kind", "classification")
+        for kind in KINDS:
+            if value == kind:
+                return kind
+        raise self.bad("kind", f"one of {', '.join(KINDS)}")
 
     def scalars(self) -> dict[str, Any]:
         for name, value in self.value.items():

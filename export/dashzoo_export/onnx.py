@@ -41,6 +41,7 @@ def export_onnx(
     metadata: Mapping[str, str],
     weights: Path,
     samples: NDArray[np.float32] | None = None,
+    classes: bool = True,
 ) -> dict[str, Any]:
     """Write ``onnx/model.onnx`` and ``onnx/export.json`` into ``folder``, or neither.
 
@@ -51,6 +52,7 @@ def export_onnx(
         metadata: written into the model, such as backbone, kernels and labels.
         weights: the safetensors file ``net`` was saved as; its hash goes into both files.
         samples: real samples [n, c, …] to compare on beside random ones.
+        classes: whether outputs are those of classes, see `compare`.
 
     Returns:
         What export.json holds.
@@ -68,7 +70,7 @@ def export_onnx(
     if samples is not None:
         inputs["real"] = samples
     checks = [
-        compare_with_session(net, session, x[:batch], inputs=kind)
+        compare_with_session(net, session, x[:batch], inputs=kind, classes=classes)
         for kind, x in inputs.items()
         for batch in BATCHES
         if len(x) >= batch

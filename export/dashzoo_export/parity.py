@@ -29,14 +29,15 @@ class Check:
         inputs: what they were, ``"random"`` or ``"real"``.
         max_abs: largest absolute difference.
         relative_to_max: that over the largest reference output.
-        argmax_agree: every sample has the same largest output, ties within tolerance aside.
+        argmax_agree: every sample, or position, has the same largest output, ties within tolerance
+            aside; None where outputs are no classes.
     """
 
     batch: int
     inputs: str
     max_abs: float
     relative_to_max: float
-    argmax_agree: bool
+    argmax_agree: bool | None
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -48,9 +49,16 @@ def compare(
     other: NDArray[np.floating[Any]],
     *,
     inputs: str,
+    classes: bool = True,
     tolerance: float = TOLERANCE,
 ) -> Check:
-    """Compare outputs [b, o] of two forms of a network.
+    """Compare outputs [b, o, …] of two forms of a network.
+
+    Args:
+        reference, other: the outputs.
+        inputs: what they were computed from, ``"random"`` or ``"real"``.
+        classes: whether the outputs are those of classes, the largest of which counts.
+        tolerance: of the error.
 
     Raises:
         ParityFailed: different shapes, a value that is no number, an error above ``tolerance``, or
@@ -64,7 +72,7 @@ def compare(
     scale = float(np.abs(reference).max()) or 1.0
     error = float(np.abs(reference - other).max())
     picked = np.take_along_axis(reference, other.argmax(1)[:, None], 1)[:, 0]
-    agree = bool((reference.max(1) - picked <= 2 * tolerance * scale).all())
+    agree = bool((reference.max(1) - picked <= 2 * tolerance * scale).all()) if classes else None
     check = Check(
         batch=len(reference),
         inputs=inputs,
@@ -72,7 +80,7 @@ def compare(
         relative_to_max=error / scale,
         argmax_agree=agree,
     )
-    if not check.relative_to_max <= tolerance or not agree:  # also when the error is NaN
+    if not check.relative_to_max <= tolerance or agree is False:  # also when the error is NaN
         raise ParityFailed(
             f"The export differs from torch by {check.relative_to_max:.1e} of the largest output "
             f"on {inputs} inputs of batch {check.batch}; the tolerance is {tolerance:.0e}"
@@ -81,11 +89,11 @@ def compare(
 
 
 def compare_with_session(
-    net: nn.Module, session: Any, x: NDArray[np.float32], *, inputs: str
+    net: nn.Module, session: Any, x: NDArray[np.float32], *, inputs: str, classes: bool = True
 ) -> Check:
     """Compare ``net`` in eval mode with an ONNX Runtime session on samples ``x`` [b, c, …]."""
     device = next(net.parameters()).device
     with torch.inference_mode():
         expected = net.eval()(torch.from_numpy(x).to(device)).cpu().numpy()
     (actual,) = session.run(None, {session.get_inputs()[0].name: x})
-    return compare(expected, actual, inputs=inputs)
+    return compare(expected, actual, inputs=inputs, classes=classes)

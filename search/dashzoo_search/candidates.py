@@ -26,6 +26,7 @@ from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.batchnorm import reestimate
 from dashzoo_search.training.loop import FitResult, fit, memory_guard
 from dashzoo_search.training.metrics import evaluate
+from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
@@ -79,10 +80,10 @@ class Trained:
         """How its training went."""
         return self.fits[self.start][1]
 
-    def to_json(self, task: Task, test: Split) -> dict[str, Any]:
+    def to_json(self, task: Task, test: Split, objective: Objective = CLASSIFY) -> dict[str, Any]:
         """What results.json says of it; ``inits`` only where there was more than one start."""
         each = {
-            start: {**fit.to_json(), "test": evaluate(network, test).to_json()}
+            start: {**fit.to_json(), "test": evaluate(network, test, objective).to_json()}
             for start, (network, fit) in self.fits.items()
         }
         told = {
@@ -101,6 +102,7 @@ class Trainer:
         task: its train split is fitted, its val split picks the epoch and the start.
         network: backbone and its arguments.
         recipe: of every network; `Trainer.train` is told the epochs.
+        objective: what they are trained on, and epoch and start chosen by.
         supernet: the trained supernet, if it is there; left as it is.
         settings: what was tuned, for ``"searched"`` (and any other proposal) and ``"default"``.
         seed: initialises and shuffles, alike for every network.
@@ -114,6 +116,7 @@ class Trainer:
         network: Network,
         recipe: Recipe,
         *,
+        objective: Objective = CLASSIFY,
         supernet: Supernet | None,
         settings: Mapping[str, Setting],
         seed: int,
@@ -121,6 +124,7 @@ class Trainer:
         on_epoch: OnEpoch,
     ) -> None:
         self._task, self._network, self._recipe = task, network, recipe
+        self._objective = objective
         self._supernet, self._settings = supernet, dict(settings)
         self._seed, self._device, self._on_epoch = seed, device, on_epoch
 
@@ -173,6 +177,7 @@ class Trainer:
                 self._task.train,
                 self._task.val,
                 replace(self.recipe(name), epochs=count),
+                objective=self._objective,
                 generator=generator,
                 on_epoch=self._on_epoch,
                 stage=title if len(epochs) == 1 else f"{title}, {start}",

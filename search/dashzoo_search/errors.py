@@ -8,6 +8,7 @@ DashzooError
 ├── BadSpec             ValueError          a kernel spec that does not parse or fit
 ├── UnknownTask         LookupError         no task of that name
 ├── UnknownBackbone     LookupError         no backbone of that name
+├── UnknownObjective    LookupError         no loss or metric of that name
 ├── UnknownDevice       LookupError         no such device on this machine
 ├── BadBackbone         ValueError          a backbone that refuses its arguments or inputs
 ├── UnsupportedLayer    NotImplementedError a convolution the operator does not cover
@@ -45,6 +46,7 @@ __all__ = [
     "TrainingFailed",
     "UnknownBackbone",
     "UnknownDevice",
+    "UnknownObjective",
     "UnknownTask",
     "UnsupportedLayer",
 ]
@@ -106,6 +108,16 @@ class UnknownDevice(_UnknownName):
     """No such device on this machine."""
 
     kind = "device"
+
+
+class UnknownObjective(_UnknownName):
+    """No loss, or no metric, of that name; ``kind`` says which."""
+
+    def __init__(self, name: str, known: Iterable[str], *, what: str) -> None:
+        self.kind = what
+        known = tuple(known)
+        hint = f"Take one of {', '.join(known)}, or module:function for one of your own"
+        super().__init__(name, known, hint=hint)
 
 
 class BadBackbone(DashzooError, ValueError):

@@ -25,7 +25,8 @@ from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks.task import Task
 from dashzoo_search.training.loop import memory_guard
 from dashzoo_search.training.metrics import evaluate
-from dashzoo_search.training.progress import OnEpoch, quiet
+from dashzoo_search.training.objective import CLASSIFY, Objective
+from dashzoo_search.training.progress import OnEpoch, measured, quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
 from dashzoo_search.training.tune import Setting
@@ -47,6 +48,7 @@ def run_search(
     space: SearchSpace,
     options: SearchOptions,
     *,
+    objective: Objective = CLASSIFY,
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch = quiet,
@@ -58,6 +60,7 @@ def run_search(
 
     Raises:
         BadBackbone: nothing to search in this backbone on samples of this size.
+        BadData: the metric has no value on the samples held out.
         TrainingFailed: the search diverged or ran out of memory.
     """
     how = options.how
@@ -80,6 +83,7 @@ def run_search(
             wide=partial(build, "mixture"),
             plain=partial(build_network, network, task, device=device),
         ),
+        objective=objective,
         on_epoch=on_epoch,
     )
     return supernet, result
@@ -121,6 +125,7 @@ def run_training(
     spec: KernelSpec,
     uniform: KernelSpec | None = None,
     supernet: Supernet | None,
+    objective: Objective = CLASSIFY,
     init: Init = "scratch",
     baseline_epochs: int | None,
     ship: Ship = "best",
@@ -139,6 +144,7 @@ def run_training(
         uniform: another proposal of the search; takes the place of ``spec`` where held-out data
             prefers it. Only asked with ``ship="best"`` and a baseline.
         supernet: the trained supernet, if it is there.
+        objective: what everything is trained on, chosen by and scored with.
         init: what the search's proposals start from: its weights, folded, scratch, or ``"both"``,
             each proposal being trained twice and validation choosing.
         baseline_epochs: epochs of the network with default kernels; None leaves it out.
@@ -149,15 +155,17 @@ def run_training(
         on_epoch: told after every epoch.
 
     Raises:
-        BadData: no such ``init``.
+        BadData: no such ``init``, or the metric has no value on a split.
         BadSpec: the spec does not fit the backbone.
         BadBundle: there is no supernet to start from.
         TrainingFailed: training diverged or ran out of memory.
     """
+    on_epoch = measured(on_epoch, objective.measure)
     trainer = Trainer(
         task,
         network,
         recipe,
+        objective=objective,
         supernet=supernet,
         settings=settings or {},
         seed=seed,
@@ -177,7 +185,9 @@ def run_training(
         proposals = {name: found for name, found in proposals.items() if found != own}
 
     recipes = {name: trainer.recipe(name) for name in (*proposals, "default")}
-    choosing = Choosing(task, recipe, recipes=recipes, seed=seed, on_epoch=on_epoch)
+    choosing = Choosing(
+        task, recipe, objective=objective, recipes=recipes, seed=seed, on_epoch=on_epoch
+    )
     if asked and proposals and not choosing.by_validation:
         candidates = {**proposals, "default": own}
         choosing.cross_validate({n: trainer.build(n, s) for n, s in candidates.items()})
@@ -206,7 +216,7 @@ def run_training(
         trained["searched"] = trained["default"]
         shipped, selection = "default", choosing.kept()
 
-    metrics, folded = _read_test(task, trained, as_left)
+    metrics, folded = _read_test(task, trained, as_left, objective)
     rows, kept, _ = layer_table(network, task, spec)
     return TrainResult(
         network=trained[shipped].network,
@@ -221,18 +231,21 @@ def run_training(
 
 
 def _read_test(
-    task: Task, trained: Mapping[str, Trained], as_left: SearchedNet | None
+    task: Task,
+    trained: Mapping[str, Trained],
+    as_left: SearchedNet | None,
+    objective: Objective,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
     """Open the test split, now that everything is decided: ``metrics`` and ``folded``."""
     test = task.test.open()
     metrics = {
-        name: trained[name].to_json(task, test)
+        name: trained[name].to_json(task, test, objective)
         for name in ("searched", "default")
         if name in trained
     }
     if as_left is None:
         return metrics, None
     return metrics, {
-        "val": evaluate(as_left, task.val).to_json(),
-        "test": evaluate(as_left, test).to_json(),
+        "val": evaluate(as_left, task.val, objective).to_json(),
+        "test": evaluate(as_left, test, objective).to_json(),
     }

@@ -19,7 +19,8 @@ from dashzoo_search.methods.paths import JUDGED, Paths, search_paths
 from dashzoo_search.methods.scout import Builds
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
-from dashzoo_search.training.progress import OnEpoch, quiet
+from dashzoo_search.training.objective import CLASSIFY, Objective
+from dashzoo_search.training.progress import OnEpoch, measured, quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import Stopwatch
 
@@ -127,6 +128,7 @@ def search_kernels(
     seed: int,
     generator: torch.Generator,
     builds: Builds | None = None,
+    objective: Objective = CLASSIFY,
     on_epoch: OnEpoch = quiet,
 ) -> SearchResult:
     """Train ``supernet`` in place on ``train`` and find a spec.
@@ -138,7 +140,8 @@ def search_kernels(
         seed: chooses the held-out part.
         generator: of every draw.
         builds: makes the networks of the scout of `Paths`; without them there is none.
-        on_epoch: told after every epoch, with the accuracy on what kernels are judged by.
+        objective: what the supernet is trained on, and kernels are judged by.
+        on_epoch: told after every epoch, with the metric on what kernels are judged by.
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
@@ -146,6 +149,7 @@ def search_kernels(
         BadBundle: a checkpoint does not fit.
     """
     watch = Stopwatch()
+    on_epoch = measured(on_epoch, objective.measure)
     how = options.how
     fitted = judge = train
     if not (isinstance(how, Mixture) and how.alpha_on == "train"):
@@ -165,12 +169,20 @@ def search_kernels(
             options.recipe,
             how,
             builds=builds,
+            objective=objective,
             generator=generator,
             on_epoch=on_epoch,
         )
     else:
         found = search_mixture(
-            supernet, fitted, judge, options.recipe, how, generator=generator, on_epoch=on_epoch
+            supernet,
+            fitted,
+            judge,
+            options.recipe,
+            how,
+            objective=objective,
+            generator=generator,
+            on_epoch=on_epoch,
         )
     told: dict[str, Any] = {entry.name: getattr(found, entry.name) for entry in fields(found)}
     return SearchResult(**{**told, **watch.to_json()})

@@ -9,15 +9,17 @@ validation together, from scratch for both, with no epoch selected. Test data is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.loop import fit
-from dashzoo_search.training.metrics import Score, evaluate
+from dashzoo_search.training.metrics import Score, split_outputs
+from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch, Progress
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import Stopwatch, seed_everything
@@ -36,8 +38,8 @@ class Selection:
     """Which network is shipped, and why.
 
     Attributes:
-        shipped: ``"searched"`` or ``"default"``: the more accurate, of equally accurate ones that
-            of lower loss.
+        shipped: ``"searched"`` or ``"default"``: that of the better score, of equally good ones
+            that of lower loss.
         how: ``"validation"``, ``"3-fold cross-validation"``, or ``"the search itself"``, which
             kept the backbone's own kernels.
         samples: how many the scores are over.
@@ -59,7 +61,10 @@ class Selection:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict, as results.json has it."""
-        return asdict(self)
+        told = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        for name in ("scores", "proposals"):
+            told[name] = {which: score.to_json() for which, score in told[name].items()}
+        return told
 
 
 class Choosing:
@@ -68,6 +73,7 @@ class Choosing:
     Args:
         task: its train and val splits are used.
         recipe: of the training; cross-validation takes half its epochs.
+        objective: what they are trained on and chosen by.
         recipes: of candidates that have one of their own, by name.
         seed: cuts the folds, initialises and shuffles, alike for every candidate.
         on_epoch: told after every epoch.
@@ -78,11 +84,12 @@ class Choosing:
         task: Task,
         recipe: Recipe,
         *,
+        objective: Objective = CLASSIFY,
         recipes: Mapping[str, Recipe] | None = None,
         seed: int,
         on_epoch: OnEpoch,
     ) -> None:
-        self._recipes = dict(recipes or {})
+        self._objective, self._recipes = objective, dict(recipes or {})
         self._task, self._recipe, self._seed, self._on_epoch = task, recipe, seed, on_epoch
         self._scores: dict[str, Score] = {}
         self._took = {"seconds": 0.0, "cpu_seconds": 0.0}
@@ -101,7 +108,12 @@ class Choosing:
             name: replace(self._recipes.get(name, self._recipe), epochs=half) for name in builds
         }
         self._scores = cross_validate(
-            pool, builds, shorter, seed=self._seed, on_epoch=self._on_epoch
+            pool,
+            builds,
+            shorter,
+            objective=self._objective,
+            seed=self._seed,
+            on_epoch=self._on_epoch,
         )
         self._took = watch.to_json()
 
@@ -156,6 +168,7 @@ def cross_validate(
     builds: Mapping[str, Build],
     recipe: Recipe | Mapping[str, Recipe],
     *,
+    objective: Objective = CLASSIFY,
     seed: int,
     on_epoch: OnEpoch,
 ) -> dict[str, Score]:
@@ -164,7 +177,7 @@ def cross_validate(
     Each network is scored as its last epoch left it, so that none is chosen on what judges it.
     """
     parts = [part for part in pool.folds(FOLDS, seed=seed) if len(part)]
-    told: dict[str, list[tuple[Score, int]]] = {name: [] for name in builds}
+    outputs: dict[str, list[Tensor]] = {name: [] for name in builds}
     recipes = dict.fromkeys(builds, recipe) if isinstance(recipe, Recipe) else recipe
     epochs = len(parts) * sum(recipes[name].epochs for name in builds)
     done = 0
@@ -180,14 +193,16 @@ def cross_validate(
         for name, build in builds.items():
             generator = seed_everything(seed)
             net = build(rest)
-            fit(net, rest, judge, recipes[name], generator=generator, on_epoch=tell, keep="last")
-            told[name].append((evaluate(net, judge), len(judge)))
-    return {name: _pooled(scores) for name, scores in told.items()}
-
-
-def _pooled(scores: list[tuple[Score, int]]) -> Score:
-    total = sum(n for _, n in scores)
-    return Score(
-        sum(score.accuracy * n for score, n in scores) / total,
-        sum(score.loss * n for score, n in scores) / total,
-    )
+            fit(
+                net,
+                rest,
+                judge,
+                recipes[name],
+                objective=objective,
+                generator=generator,
+                on_epoch=tell,
+                keep="last",
+            )
+            outputs[name].append(split_outputs(net, judge))
+    truth = pool.targets(np.concatenate(parts))
+    return {name: objective.score(torch.cat(each), truth) for name, each in outputs.items()}

@@ -46,6 +46,16 @@ def made_up_results(*, dims: int, depth: int, history: bool = True) -> dict[str,
             "sha256": "0123456789abcdef" * 4,
         },
         "backbone": {"name": "wrn1d" if dims == 1 else "wrn16_4", "args": {}},
+        "objective": {
+            "loss": "cross_entropy",
+            "metric": {
+                "name": "accuracy",
+                "larger_is_better": True,
+                "low": 0.0,
+                "high": 1.0,
+                "percent": True,
+            },
+        },
         "space": {"kernels": list(KERNELS[dims]), "dilations": list(DILATIONS)},
         "layers": layers,
         "kept_layers": [{"name": "blocks.0.shortcut", "reason": "kernel size 1"}],
@@ -59,8 +69,8 @@ def made_up_results(*, dims: int, depth: int, history: bool = True) -> dict[str,
             "samples": 50,
             "proposal": "searched",
             "scores": {
-                "searched": {"accuracy": 0.98, "loss": 0.1},
-                "default": {"accuracy": 0.96, "loss": 0.2},
+                "searched": {"metric": "accuracy", "value": 0.98, "loss": 0.1},
+                "default": {"metric": "accuracy", "value": 0.96, "loss": 0.2},
             },
             "seconds": 9.0,
             "cpu_seconds": 9.0,
@@ -240,8 +250,8 @@ def _weights(epoch: int, layer: int, choices: int) -> list[float]:
 
 def _outcome(val: float, test: float, parameters: int, macs: int) -> dict[str, Any]:
     return {
-        "val": {"accuracy": val, "loss": 0.01},
-        "test": {"accuracy": test, "loss": 0.03},
+        "val": {"metric": "accuracy", "value": val, "loss": 0.01},
+        "test": {"metric": "accuracy", "value": test, "loss": 0.03},
         "parameters": parameters,
         "macs": macs,
         "best_epoch": 31,

@@ -13,6 +13,9 @@ from dashzoo_cards.facts import load_facts
 from dashzoo_search.errors import BadBundle
 
 
+FLAGS = {"argmax_agree", "larger_is_better", "percent"}
+
+
 def required(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Path to every object field, down the first item of each list."""
     if isinstance(value, dict):
@@ -41,7 +44,7 @@ def test_reads_what_the_files_say(make_bundle):
     assert facts.name == "digits"
     assert [str(layer.choice) for layer in facts.layers[:2]] == ["k3 d1", "k9 d3"]
     assert facts.default is not None
-    assert facts.default.test.accuracy == 0.96
+    assert facts.default.test.value == 0.96
     assert facts.search is not None
     assert len(facts.search.alpha) == 30
     assert facts.export is not None
@@ -78,7 +81,7 @@ def test_every_missing_or_ill_typed_field_is_named(make_bundle, file):
             if broken == "missing":
                 del at(damaged, path[:-1])[path[-1]]
             else:
-                at(damaged, path[:-1])[path[-1]] = True if path[-1] != "argmax_agree" else "yes"
+                at(damaged, path[:-1])[path[-1]] = "yes" if path[-1] in FLAGS else True
             (bundle / file).write_text(json.dumps(damaged))
             with pytest.raises(BadBundle) as caught:
                 load_facts(bundle)
@@ -103,14 +106,14 @@ def test_config_fields_are_named(make_bundle, path):
     [
         (("schema_version",), 2),
         (("task", "dims"), 3),
-        (("task", "kind"), "regression"),
+        (("task", "kind"), "clustering"),
         (("task", "size"), [150, 150]),
         (("task", "sha256"), "abc"),
         (("task", "counts", "test"), 0),
         (("layers",), []),
         (("layers", 0, "kernel"), [4]),
         (("layers", 0, "macs"), 10**30),
-        (("metrics", "searched", "test", "accuracy"), 99.0),
+        (("metrics", "searched", "test", "value"), 99.0),
         (("metrics", "searched", "test", "loss"), float("nan")),
         (("metrics", "searched", "test", "loss"), 10**310),
         (("search", "alpha", 0, "layers", "blocks.0.conv1"), [0.9, 0.9]),

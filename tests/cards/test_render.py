@@ -40,7 +40,7 @@ CASES = {
 def test_a_bundle_that_ships_the_default_kernels_says_so(make_bundle):
     def lose(results):
         results["selection"]["shipped"] = "default"
-        results["selection"]["scores"]["default"]["accuracy"] = 1.0
+        results["selection"]["scores"]["default"]["value"] = 1.0
 
     bundle = make_bundle(dims=1, depth=3, change=lose)
     facts = load_facts(bundle)
@@ -48,7 +48,7 @@ def test_a_bundle_that_ships_the_default_kernels_says_so(make_bundle):
     assert "with its default kernels, for the task" in card
     assert "The network shipped has the default kernels" in card
     assert "lost to the default ones in 3-fold cross-validation (98.00 % against 100.00 %" in card
-    assert card_data(facts).eval_results[0].metric_value == facts.default.test.accuracy
+    assert card_data(facts).eval_results[0].metric_value == facts.default.test.value
     assert [str(c) for c in facts.kernels.layers.values()] == [str(la.own) for la in facts.layers]
     assert any("model_args.kernels.layers" in told for told in check_card(bundle))
 
@@ -151,8 +151,8 @@ def test_local_folders_are_not_told(make_bundle):
 )
 def test_who_won(make_bundle, ours, theirs, said):
     def change(results):
-        results["metrics"]["searched"]["test"]["accuracy"] = ours
-        results["metrics"]["default"]["test"]["accuracy"] = theirs
+        results["metrics"]["searched"]["test"]["value"] = ours
+        results["metrics"]["default"]["test"]["value"] = theirs
 
     text = render_card(load_facts(make_bundle(change=change)))
     assert said in text
@@ -169,7 +169,11 @@ def test_unequal_budgets_are_said(make_bundle):
 def test_two_trainings_are_told_and_counted(make_bundle):
     def change(results):
         searched, default = (results["metrics"][name] for name in ("searched", "default"))
-        other = {**searched, "test": {"accuracy": 0.8, "loss": 0.5}, "seconds": 20.0}
+        other = {
+            **searched,
+            "test": {"metric": "accuracy", "value": 0.8, "loss": 0.5},
+            "seconds": 20.0,
+        }
         searched.update(init="scratch", inits={"scratch": dict(searched), "searched": other})
         default["epochs"] = 150
 

@@ -12,7 +12,7 @@ from dashzoo_search.pipeline import run_training
 from dashzoo_search.plan import Network, build_network
 from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 from dashzoo_search.supernet import build_supernet
-from dashzoo_search.tasks.arrays import read_npz
+from dashzoo_search.tasks import load_task
 from dashzoo_search.training.loop import FitResult
 from dashzoo_search.training.metrics import Score
 from dashzoo_search.training.recipe import Recipe
@@ -23,7 +23,7 @@ RECIPE = Recipe(epochs=3, batch_size=16)
 
 @pytest.fixture
 def task(sequence_file):
-    return read_npz(sequence_file, seed=0)
+    return load_task(str(sequence_file), seed=0)
 
 
 @pytest.fixture

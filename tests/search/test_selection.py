@@ -66,7 +66,7 @@ def test_small_validation_splits_are_cross_validated_and_the_better_one_ships():
         on_epoch=progress.append,
     )
     assert (done.shipped, done.how, done.samples) == ("default", "3-fold cross-validation", 60)
-    assert done.scores["default"].accuracy > 0.8 > done.scores["searched"].accuracy
+    assert done.scores["default"].value > 0.8 > done.scores["searched"].value
     assert [p.epoch for p in progress] == list(range(1, progress[0].epochs + 1))
     assert data.test.reads == 0
 
@@ -91,7 +91,7 @@ def test_no_sample_is_judged_by_a_network_that_saw_it(monkeypatch):
     X, y = blobs(31)
     pool = Split(X, y)
     judged = []
-    real = room.evaluate
+    real = room.split_outputs
 
     def spy(net, split):
         assert not net.seen & set(split.X[:, 0, 0].tolist())
@@ -99,7 +99,7 @@ def test_no_sample_is_judged_by_a_network_that_saw_it(monkeypatch):
         net.seen.clear()
         return real(net, split)
 
-    monkeypatch.setattr(room, "evaluate", spy)
+    monkeypatch.setattr(room, "split_outputs", spy)
     cross_validate(pool, builds({}), RECIPE, seed=0, on_epoch=quiet)
     assert sorted(judged) == sorted(2 * X[:, 0, 0].tolist())
 
@@ -107,9 +107,9 @@ def test_no_sample_is_judged_by_a_network_that_saw_it(monkeypatch):
 @pytest.mark.parametrize("scores", [{"searched": Score(0.2, 1), "default": Score(0.1, 1)}])
 def test_the_decision_is_told_as_json(scores):
     told = select(task(5 * ENOUGH), {}, scores, RECIPE, seed=0, on_epoch=quiet).to_json()
-    assert told["scores"]["searched"] == {"accuracy": 0.2, "loss": 1}
+    assert told["scores"]["searched"] == {"metric": "accuracy", "value": 0.2, "loss": 1}
     assert told["proposal"] == "searched"
-    assert told["proposals"] == {"searched": {"accuracy": 0.2, "loss": 1}}
+    assert told["proposals"] == {"searched": {"metric": "accuracy", "value": 0.2, "loss": 1}}
 
 
 def test_the_best_proposal_is_set_against_the_default_kernels():
@@ -119,7 +119,7 @@ def test_the_best_proposal_is_set_against_the_default_kernels():
     assert choosing.best_of(["searched", "uniform"]) == "uniform"
     done = choosing.between("uniform", "default")
     assert (done.shipped, done.proposal) == ("searched", "uniform")
-    assert done.scores["searched"].accuracy == 0.95
+    assert done.scores["searched"].value == 0.95
     assert set(done.proposals) == {"searched", "uniform"}
 
 

@@ -90,7 +90,7 @@ class TestBundle:
         truth = torch.tensor([classes.index(label) for label in y])
         told = results["metrics"][shipped(results)]
         prefix = "default_" if shipped(results) == "default" else ""
-        assert told["test"]["accuracy"] == (outputs.argmax(1) == truth).double().mean().item()
+        assert told["test"]["value"] == (outputs.argmax(1) == truth).double().mean().item()
         loss = torch.nn.functional.cross_entropy(outputs, truth).item()
         assert told["test"]["loss"] == pytest.approx(loss, rel=1e-5)
         assert told["parameters"] == sum(p.numel() for p in net.parameters())

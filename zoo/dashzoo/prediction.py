@@ -1,4 +1,4 @@
-"""Class probabilities of a bundle's network for raw samples, by torch or by ONNX Runtime."""
+"""What a bundle's network foretells of raw samples, by torch or by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from dashzoo_export.bundle import ONNX
 from dashzoo_export.config import NetworkConfig, read_config
 from dashzoo_export.session import open_session
 from dashzoo_search.errors import BadData
+from dashzoo_search.tasks.kinds import KINDS, Kind
 from dashzoo_search.training.metrics import predict as forward
 
-__all__ = ["Runtime", "predict"]
+__all__ = ["Runtime", "as_labels", "predict"]
 
 Runtime = Literal["torch", "onnx"]
 
@@ -28,7 +29,7 @@ _BATCH = 256
 def predict(
     folder: str | PathLike[str], X: ArrayLike, *, runtime: Runtime = "torch"
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Class probabilities for raw samples.
+    """What the network foretells of raw samples.
 
     Args:
         folder: of the bundle.
@@ -36,7 +37,13 @@ def predict(
         runtime: ``"torch"`` or ``"onnx"``.
 
     Returns:
-        Probabilities [n, classes], and the classes' labels.
+        A prediction for each sample, and the names along its second axis. By kind of problem:
+
+        - classification: probabilities [n, classes],
+        - dense_labels: the same at every position, [n, classes, *size],
+        - multilabel: the probability of each label, [n, labels],
+        - regression: the numbers [n, outputs],
+        - dense_regression: the same at every position, [n, outputs, *size].
 
     Raises:
         BadData: samples of another shape or type, or with NaN or inf.
@@ -54,9 +61,31 @@ def predict(
         session = open_session(bundle / ONNX)
         parts = (samples[i : i + _BATCH] for i in range(0, len(samples), _BATCH))
         outputs = np.concatenate([session.run(None, {"input": part})[0] for part in parts])
-    logits = outputs.astype(np.float64)
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True), config.label_names
+    return _foretold(outputs.astype(np.float64), config.kind), config.label_names
+
+
+def as_labels(
+    values: NDArray[np.float64], names: tuple[str, ...], kind: Kind
+) -> NDArray[np.str_] | NDArray[np.int64] | NDArray[np.float64]:
+    """What `predict` gives, in the layout of the labels the network was trained on.
+
+    >>> as_labels(np.array([[0.1, 0.9]]), ("gun", "point"), "classification").tolist()
+    ['point']
+    """
+    if kind == "classification":
+        labels: NDArray[np.str_] = np.array(names, np.str_)[values.argmax(1)]
+        return labels
+    if kind == "dense_labels":
+        return np.asarray(values.argmax(1), np.int64)
+    return (values > 0.5).astype(np.int64) if kind == "multilabel" else values
+
+
+def _foretold(outputs: NDArray[np.float64], kind: Kind) -> NDArray[np.float64]:
+    if KINDS[kind].classes:
+        powers = np.exp(outputs - outputs.max(1, keepdims=True))
+        shares: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
+        return shares
+    return (1 + np.tanh(outputs / 2)) / 2 if kind == "multilabel" else outputs
 
 
 def _check(X: ArrayLike, config: NetworkConfig) -> NDArray[np.float32]:

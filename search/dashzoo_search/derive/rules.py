@@ -41,6 +41,7 @@ from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training import world
+from dashzoo_search.training.objective import CLASSIFY, Objective
 
 __all__ = ["RULES", "SLACK", "Derived", "Rule", "derive", "settle"]
 
@@ -74,6 +75,7 @@ def derive(
     *,
     heldout: Split | None = None,
     slack: float = SLACK,
+    objective: Objective = CLASSIFY,
 ) -> Derived:
     """Pick a choice for every layer of ``supernet``, which is left as it was.
 
@@ -84,6 +86,7 @@ def derive(
             validation need them, and without them nothing is told of what is lost.
         heldout: samples no weight was fitted to; only validation needs them.
         slack: of the prior, see above.
+        objective: whose loss they are judged by.
 
     Raises:
         ValueError: no such rule, or no samples for one that needs them.
@@ -112,7 +115,7 @@ def derive(
     else:
         if heldout is None:
             raise ValueError(f"the rule {rule!r} needs held-out samples")
-        picked, scores = restrict_in_turn(supernet, heldout, slack=slack)
+        picked, scores = restrict_in_turn(supernet, heldout, slack=slack, objective=objective)
     picked = world.from_first(picked)  # GPUs may differ in the last bit
     return Derived(
         spec=KernelSpec(

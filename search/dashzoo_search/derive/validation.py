@@ -19,6 +19,7 @@ from dashzoo_search.methods.judge import Judge
 from dashzoo_search.ops import AggConv
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
+from dashzoo_search.training.objective import CLASSIFY, Objective
 
 __all__ = ["restrict_in_turn"]
 
@@ -26,18 +27,19 @@ JUDGED = 1024
 
 
 def restrict_in_turn(
-    supernet: Supernet, heldout: Split, *, slack: float
+    supernet: Supernet, heldout: Split, *, slack: float, objective: Objective = CLASSIFY
 ) -> tuple[dict[str, int], dict[str, list[float]]]:
-    """The choice of every layer, and minus the mean held-out loss of all, in nats.
+    """The choice of every layer, and minus the mean held-out loss of all.
 
     Args:
         supernet: of `AggConv`s; left as it was.
         heldout: at most `JUDGED` samples of it are used, spread evenly.
         slack: share of the gap between the best choice and the worst that does not count.
+        objective: whose loss it is.
     """
     layers = mixed_layers(supernet)
     spread = np.linspace(0, len(heldout) - 1, min(len(heldout), JUDGED)).round().astype(int)
-    judge = Judge(supernet, heldout.take(spread))
+    judge = Judge(supernet, heldout.take(spread), objective)
     before = {
         name: (layer.weight.detach().clone(), layer.picked.clone())
         for name, layer in layers.items()

@@ -3,7 +3,7 @@
 Batch norm takes its statistics from the held-out batch itself: running averages were gathered
 under other kernels and would charge a choice for being unlike them. Outputs are scaled by one
 temperature for all, the best one for the network as it stands (Guo et al., ICML 2017), so that a
-network sure of itself does not lose on loudness.
+network sure of itself does not lose on loudness. Losses that are not of logits know no temperature.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dashzoo_search.tasks.task import Split
+from dashzoo_search.training.objective import CLASSIFY, Objective
 
 __all__ = ["Judge"]
 
@@ -31,10 +31,11 @@ class Judge:
     Args:
         network: what is scored; its kernels may change between calls.
         split: samples and labels no weight was fitted to.
+        objective: whose loss is taken, in its own unit.
     """
 
-    def __init__(self, network: nn.Module, split: Split) -> None:
-        self._network = network
+    def __init__(self, network: nn.Module, split: Split, objective: Objective = CLASSIFY) -> None:
+        self._network, self._objective = network, objective
         device = next(network.parameters()).device
         count = -(-len(split) // BATCH)
         self._batches = [
@@ -44,16 +45,17 @@ class Judge:
         self._scale = 1.0
 
     def calibrate(self) -> tuple[float, float]:
-        """Set the temperature by the network as it stands; its loss and accuracy."""
+        """Set the temperature by the network as it stands; its loss, and the metric's value."""
         outputs = self._outputs()
-        losses = [F.cross_entropy(outputs * scale, self._y).item() for scale in _TEMPERATURES]
+        scales = _TEMPERATURES.tolist() if self._objective.loss.logits else [1.0]
+        losses = [self._objective.loss(outputs * scale, self._y).mean().item() for scale in scales]
         best = int(np.nanargmin(losses)) if not np.isnan(losses).all() else 0
-        self._scale = float(_TEMPERATURES[best])
-        return losses[best], (outputs.argmax(1) == self._y).double().mean().item()
+        self._scale = scales[best]
+        return losses[best], self._objective.metric(outputs.numpy(), self._y.numpy())
 
     def losses(self) -> NDArray[np.float64]:
-        """Cross entropy of each sample ``[n]``, in nats; infinite where it is no number."""
-        each = F.cross_entropy(self._outputs() * self._scale, self._y, reduction="none")
+        """Loss of each sample ``[n]``; infinite where it is no number."""
+        each = self._objective.loss(self._outputs() * self._scale, self._y)
         losses: NDArray[np.float64] = np.nan_to_num(each.numpy(), nan=np.inf, posinf=np.inf)
         return losses
 

@@ -20,14 +20,12 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from dashzoo_search.derive import RULES, Derived, Rule, derive, settle
-from dashzoo_search.derive.restriction import mixed_layers
+from dashzoo_search.derive import RULES, Rule, settle
 from dashzoo_search.errors import BadData
 from dashzoo_search.methods.anneal import Annealing
+from dashzoo_search.methods.deriving import Deriving
 from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.price import Price
 from dashzoo_search.methods.settling import Settling
@@ -37,14 +35,13 @@ from dashzoo_search.supernet import Supernet, Weights
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.loop import NARROWER, memory_guard
 from dashzoo_search.training.metrics import evaluate
+from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
 from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
 
 __all__ = ["AlphaOn", "Mixture", "search_mixture"]
-
-DERIVE_SAMPLES = 128
 
 AlphaOn = Literal["heldout", "train"]
 
@@ -139,6 +136,7 @@ def search_mixture(
     recipe: Recipe,
     options: Mixture,
     *,
+    objective: Objective = CLASSIFY,
     generator: torch.Generator,
     on_epoch: OnEpoch,
 ) -> Found:
@@ -150,8 +148,9 @@ def search_mixture(
         judge: samples α is fitted to; the same ones where ``alpha_on`` says so.
         recipe: epochs, batch size and the weights' optimiser.
         options: see `Mixture`.
+        objective: whose loss weights and α step on.
         generator: shuffles the batches.
-        on_epoch: told after every epoch, with the accuracy on what α learns from.
+        on_epoch: told after every epoch, with the metric on what α learns from.
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
@@ -163,11 +162,14 @@ def search_mixture(
 
     weights, alphas = list(supernet.weights()), list(supernet.architecture())
     optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
-    weight_step = Stepper(supernet, weights, optimizer, schedule, precision=recipe.precision)
+    weight_step = Stepper(
+        supernet, weights, optimizer, schedule, objective=objective, precision=recipe.precision
+    )
     alpha_step = Stepper(
         supernet,
         alphas,
         torch.optim.Adam(alphas, lr=options.alpha_lr, betas=(0.5, 0.999)),
+        objective=objective,
         precision=recipe.precision,
     )
     warm = max(1, round(options.warmup * recipe.epochs))
@@ -187,7 +189,7 @@ def search_mixture(
         supernet, (weight_step, alpha_step), below=options.shrink, epochs=recipe.epochs, warm=warm
     )
     settling = Settling(options.settle)
-    deriving = _Deriving(options, _spread(fitted, device), judge)
+    deriving = Deriving(options.rule, options.slack, fitted, judge, objective, device)
     price = Price(supernet, options.price)
     history: list[dict[str, Any]] = []
     # Everything the loop changes; a killed search goes on from here, see `resume`. Shrinking comes
@@ -219,7 +221,7 @@ def search_mixture(
                     if options.alpha_on == "heldout":
                         x, y = next(judges)
                     alpha_step(x, y, price())
-            accuracy = evaluate(supernet, judge).accuracy
+            value = evaluate(supernet, judge, objective).value
             if epoch > warm and settling.at is None:
                 if epoch == dilating:
                     deriving.settle_dilations(shrinking)
@@ -229,7 +231,7 @@ def search_mixture(
                 if epoch > warm and epoch < recipe.epochs and settling.looking:
                     deriving.settle(supernet, shrinking, settling, epoch)
                 history.append(row | ({"settled": settling.at} if settling.at else {}))
-            stage.tell(sum(losses) / len(losses), accuracy)
+            stage.tell(sum(losses) / len(losses), value)
     supernet.eval()
     shrinking.widen()
     if settling.at is None:
@@ -244,52 +246,3 @@ def search_mixture(
         skipped_steps=weight_step.skipped + alpha_step.skipped,
         lost=lost,
     )
-
-
-class _Deriving:
-    """The rule, with all it needs."""
-
-    def __init__(self, options: Mixture, samples: Tensor, heldout: Split) -> None:
-        self._options, self._samples, self._heldout = options, samples, heldout
-
-    def __call__(self, supernet: Supernet, rule: Rule | None = None) -> Derived:
-        return derive(
-            supernet,
-            rule or self._options.rule,
-            self._samples,
-            heldout=self._heldout,
-            slack=self._options.slack,
-        )
-
-    def settle_dilations(self, shrinking: Shrinking) -> None:
-        """Leave each layer the dilation that explains its output."""
-        whole = shrinking.whole()
-        spec = self(whole, "explained").spec
-        shrinking.settle_dilations(
-            {name: whole.choices(name).index(choice) for name, choice in spec.layers.items()}
-        )
-
-    def settle(
-        self, supernet: Supernet, shrinking: Shrinking, settling: Settling, epoch: int
-    ) -> None:
-        """Check whether the search has settled, and if so let it."""
-        whole = shrinking.whole()
-        # To validate every check would cost more than the search, so a cheap rule stands in.
-        cheap = "explained" if self._options.rule == "validation" else self._options.rule
-        derived = self(whole, cheap)
-        if not settling.check(derived.spec, shrinking.shares()):
-            return
-        if cheap != self._options.rule:
-            derived = self(whole)
-        shrinking.settle(
-            {name: whole.choices(name).index(c) for name, c in derived.spec.layers.items()}
-        )
-        for name, fit in derived.fits.items():
-            fit.write_into(mixed_layers(supernet)[name], 0)
-        settling.settle(epoch, derived.spec, derived.lost)
-
-
-def _spread(split: Split, device: torch.device) -> Tensor:
-    """Samples from all over the split, which may be sorted by class."""
-    at = np.linspace(0, len(split) - 1, min(len(split), DERIVE_SAMPLES)).round().astype(int)
-    return split.rows(at).to(device)

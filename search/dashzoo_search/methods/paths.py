@@ -40,6 +40,7 @@ from dashzoo_search.spec import Choice, KernelSpec
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.loop import NARROWER, memory_guard
+from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
@@ -102,6 +103,7 @@ def search_paths(
     options: Paths,
     *,
     builds: Builds | None = None,
+    objective: Objective = CLASSIFY,
     generator: torch.Generator,
     on_epoch: OnEpoch,
 ) -> Found:
@@ -115,7 +117,7 @@ def search_paths(
         options: see `Paths`.
         builds: makes the networks of the scout; without them there is none.
         generator: shuffles the batches, and draws the paths.
-        on_epoch: told after every epoch, with the accuracy on the held-out samples.
+        on_epoch: told after every epoch, with the metric on the held-out samples.
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
@@ -127,7 +129,9 @@ def search_paths(
     batches = Batches(fitted, recipe.batch_size, device=device, generator=generator)
     weights = list(supernet.parameters())
     optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
-    step = Stepper(supernet, weights, optimizer, schedule, precision=recipe.precision)
+    step = Stepper(
+        supernet, weights, optimizer, schedule, objective=objective, precision=recipe.precision
+    )
     spread = np.linspace(0, len(heldout) - 1, min(len(heldout), JUDGED)).round().astype(int)
     heldout = heldout.take(spread)
     ledger = None
@@ -143,13 +147,14 @@ def search_paths(
             replace(recipe, epochs=max(1, round(options.scout * recipe.epochs))),
             price=options.sparsity,
             confidence=options.confidence,
+            objective=objective,
             generator=generator,
             on_epoch=on_epoch,
         )
         if scouted.believed:
             for name, choice in scouted.spec.layers.items():
                 anchors.start(name, supernet.choices(name).index(choice))
-    judge = Judge(supernet, heldout)
+    judge = Judge(supernet, heldout, objective)
     rounds = sorted({max(1, round(share * recipe.epochs)) for share in ROUNDS})
     every = max(1, recipe.epochs // 20)
     history: list[dict[str, Any]] = []
@@ -171,14 +176,14 @@ def search_paths(
                 anchors.explore(generator)
                 losses.append(step(x, y))
             anchors.rest()
-            _, accuracy = judge.calibrate()
+            _, value = judge.calibrate()
             if epoch in rounds:
                 if epoch == rounds[0]:
                     anchors.uniform = _best_uniform(layers, anchors, judge, ledger)
                 anchors.move(judge, left=len(rounds) - 1 - rounds.index(epoch), of=len(rounds))
             if epoch % every == 0 or epoch == recipe.epochs:
                 history.append({"epoch": epoch, "layers": anchors.chances()})
-            stage.tell(sum(losses) / len(losses), accuracy)
+            stage.tell(sum(losses) / len(losses), value)
     anchors.rest()
     supernet.eval()
     spec = _spec(supernet, anchors.anchor)

@@ -27,6 +27,7 @@ from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.loop import NARROWER, memory_guard
+from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
@@ -56,7 +57,7 @@ class Scouted:
 
     Attributes:
         spec: what the wide network ended with.
-        gain: by how much it beat the plain network on held-out samples, nats a sample.
+        gain: by how much it beat the plain network on held-out samples, in loss a sample.
         error: standard error of that.
         believed: whether the search starts from it.
         skipped_steps: steps skipped because a gradient was not a number.
@@ -86,6 +87,7 @@ def scout(
     *,
     price: float,
     confidence: float,
+    objective: Objective = CLASSIFY,
     generator: torch.Generator,
     on_epoch: OnEpoch,
 ) -> Scouted:
@@ -98,6 +100,7 @@ def scout(
         recipe: of both.
         price: see `GroupLasso`.
         confidence: standard errors by which the wide network must win to be believed.
+        objective: what both are trained on and judged by.
         generator: shuffles the batches.
         on_epoch: told after every epoch.
 
@@ -110,10 +113,18 @@ def scout(
     layers = {n: layer for n, layer in supernet.layers.items() if isinstance(layer, AggConv)}
     lasso = GroupLasso(layers, price)
     wide, skipped = _losses(
-        supernet, "scout", fitted, heldout, recipe, lasso.shrink, generator, on_epoch
+        supernet, "scout", fitted, heldout, recipe, lasso.shrink, objective, generator, on_epoch
     )
     plain, also_skipped = _losses(
-        builds.plain(), "scout's rival", fitted, heldout, recipe, None, generator, on_epoch
+        builds.plain(),
+        "scout's rival",
+        fitted,
+        heldout,
+        recipe,
+        None,
+        objective,
+        generator,
+        on_epoch,
     )
     gain = float(np.mean(plain - wide)) if np.isfinite(wide).all() else -math.inf
     error = float(np.std(plain - wide)) / math.sqrt(len(wide)) if math.isfinite(gain) else math.inf
@@ -137,6 +148,7 @@ def _losses(
     heldout: Split,
     recipe: Recipe,
     after_step: Callable[[float], None] | None,
+    objective: Objective,
     generator: torch.Generator,
     on_epoch: OnEpoch,
 ) -> tuple[NDArray[np.float64], int]:
@@ -144,8 +156,10 @@ def _losses(
     batches = Batches(fitted, recipe.batch_size, device=device, generator=generator)
     weights = [p for p in network.parameters() if p.requires_grad]
     optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
-    step = Stepper(network, weights, optimizer, schedule, precision=recipe.precision)
-    judge = Judge(network, heldout)
+    step = Stepper(
+        network, weights, optimizer, schedule, objective=objective, precision=recipe.precision
+    )
+    judge = Judge(network, heldout, objective)
     stage = Stage(name, {"network": network, "step": step, "batches": generator}, on_epoch, device)
     with memory_guard("add --scout 0", NARROWER):
         for epoch in stage.epochs(recipe.epochs):
@@ -157,8 +171,8 @@ def _losses(
                 # The first tenth lets every choice show what it can do.
                 if after_step is not None and epoch > 0.1 * recipe.epochs:
                     after_step(lr)
-            _, accuracy = judge.calibrate()
-            stage.tell(sum(losses) / len(losses), accuracy)
+            _, value = judge.calibrate()
+            stage.tell(sum(losses) / len(losses), value)
     judge.calibrate()
     return judge.losses(), step.skipped
 

@@ -97,6 +97,7 @@ def arrays_task(
         source=f"the user's own file {origin}, {how}{same}",
         loss=options.loss,
         metric=options.metric,
+        positive_weight=options.positive_weight,
         names=names,
         groups=groups,
         by_time=options.split == "time",

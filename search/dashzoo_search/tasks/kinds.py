@@ -25,6 +25,7 @@ class Usual:
     Attributes:
         loss, metric: names.
         dense: whether there is an output for every position of a sample.
+        classes: whether outputs are those of classes, of which one is right.
         labels: the shape and type of what it learns, in words.
     """
 
@@ -32,6 +33,7 @@ class Usual:
     metric: str
     dense: bool
     labels: str
+    classes: bool = False
 
 
 KINDS: Mapping[Kind, Usual] = {
@@ -40,6 +42,7 @@ KINDS: Mapping[Kind, Usual] = {
         metric="accuracy",
         dense=False,
         labels="one integer or string a sample, [n]",
+        classes=True,
     ),
     "multilabel": Usual(
         loss="binary_cross_entropy", metric="map", dense=False, labels="zeros and ones [n, labels]"
@@ -55,6 +58,7 @@ KINDS: Mapping[Kind, Usual] = {
         metric="accuracy",
         dense=True,
         labels="integers [n, *size] from 0, -1 where there is none",
+        classes=True,
     ),
 }
 

@@ -11,11 +11,14 @@ from dashzoo_search.errors import BadData, UnknownTask
 from dashzoo_search.rows import Array
 from dashzoo_search.tasks.arrays import arrays_task
 from dashzoo_search.tasks.digits import load_digits_task
+from dashzoo_search.tasks.nb360 import RECORDS, load_nb360
 from dashzoo_search.tasks.options import DataOptions
+from dashzoo_search.tasks.permuted import PERMUTED, load_permuted
 from dashzoo_search.tasks.pictures import load_faces, load_textures
 from dashzoo_search.tasks.planted import load_planted, planted_names
 from dashzoo_search.tasks.readers import FORMATS, SUFFIXES, find_reader
 from dashzoo_search.tasks.registry import load_registered, register, task_names
+from dashzoo_search.tasks.synthetic import SYNTHETIC, load_synthetic
 from dashzoo_search.tasks.task import Task
 from dashzoo_search.tasks.ucr import load_ucr, ucr_names
 
@@ -24,6 +27,14 @@ __all__ = ["load_file", "load_task", "read_file", "register", "task_names"]
 register("digits", load_digits_task)
 register("faces", load_faces)
 register("textures", load_textures)
+for _name in PERMUTED:
+    register(_name, partial(load_permuted, _name))
+for _name in SYNTHETIC:
+    register(_name, partial(load_synthetic, _name))
+for _name, _record in RECORDS.items():
+    if _record.status == "not run":
+        register(f"nb360/{_name}", partial(load_nb360, _record))
+register("nb360/darcy", partial(load_synthetic, "darcy"))
 for _name in ucr_names():
     register(f"ucr/{_name}", partial(load_ucr, _name), takes=("lengths", "size"))
 for _name in planted_names():
@@ -46,9 +57,13 @@ def load_task(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID)
         MissingRuntime: an extra, ``tasks`` or ``data``, is not installed.
     """
     if data in task_names():
-        said = {name: getattr(options, name) for name in ("loss", "metric")}
-        task = load_registered(data, seed=seed, options=replace(options, **dict.fromkeys(said)))
-        return replace(task, **{name: value for name, value in said.items() if value})
+        plain = replace(options, loss=None, metric=None, positive_weight=1.0)
+        task = load_registered(data, seed=seed, options=plain)
+        given = options.given()
+        said = {
+            name: given[name] for name in ("loss", "metric", "positive_weight") if name in given
+        }
+        return replace(task, **said)
     path = Path(data)
     try:
         there = path.exists()

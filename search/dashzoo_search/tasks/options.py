@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
@@ -34,7 +35,9 @@ class DataOptions:
         split_column: column that says train, val or test.
         groups: column (or array, or feature) of what must not be on both sides of a split, such
             as the patient.
-        loss, metric: names; None takes those of the kind.
+        loss, metric: names, or dotted paths to functions of the user's own; None takes those of the
+            kind.
+        positive_weight: what a positive label counts in the loss, a negative one counting 1.
 
     Raises:
         BadData: a value out of range.
@@ -55,6 +58,7 @@ class DataOptions:
     groups: str | None = None
     loss: str | None = None
     metric: str | None = None
+    positive_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name in _PLURAL:
@@ -72,6 +76,8 @@ class DataOptions:
         for number in (*self.sides, *((self.channels,) if self.channels is not None else ())):
             if not isinstance(number, int) or not 1 <= number <= 2**24:
                 raise BadData(f"size and channels are positive numbers, not {number!r:.40}")
+        if not (math.isfinite(self.positive_weight) and self.positive_weight > 0):
+            raise BadData(f"positive_weight must be above 0, and is {self.positive_weight}")
         if self.split is not None and self.split_column is not None:
             raise BadData("A column that gives the splits leaves nothing to split; drop one")
 
@@ -109,6 +115,7 @@ class DataOptions:
             raise BadData(f"Data options must be some of {', '.join(known)}")
         for name, one in value.items():
             plural = isinstance(one, list) and name in _PLURAL
-            if not all(isinstance(v, str | int) for v in (one if plural else [one])):
+            kinds = (int, float) if name == "positive_weight" else (str, int)
+            if not all(isinstance(v, kinds) for v in (one if plural else [one])):
                 raise BadData(f"The data option {name} holds {one!r:.40}; give a name or number")
         return cls(**value)

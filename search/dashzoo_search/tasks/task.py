@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dashzoo_search.errors import BadData
 from dashzoo_search.rows import Array, join, take
+from dashzoo_search.space import SearchSpace
 from dashzoo_search.tasks.checks import check_groups, check_lengths, check_samples
 from dashzoo_search.tasks.digest import digest
 from dashzoo_search.tasks.kinds import KINDS, Kind, guess_kind
@@ -125,7 +126,9 @@ class Task:
         published: rows of figures from the literature, each with its source.
         kind: what is to be told of a sample, see `Kind`.
         loss, metric: names of what it is trained on and judged by.
+        positive_weight: what a positive label counts in the loss, a negative one counting 1.
         guessed: what nobody said, and why it was taken; a sentence each.
+        space: kernel sizes and dilations to search by default; None takes DASH's.
     """
 
     name: str
@@ -140,7 +143,9 @@ class Task:
     kind: Kind = "classification"
     loss: str = KINDS["classification"].loss
     metric: str = KINDS["classification"].metric
+    positive_weight: float = 1.0
     guessed: tuple[str, ...] = field(default=())
+    space: SearchSpace | None = None
 
     @property
     def channels(self) -> int:
@@ -174,6 +179,7 @@ class Task:
             "kind": self.kind,
             "loss": self.loss,
             "metric": self.metric,
+            "positive_weight": self.positive_weight,
             "guessed": list(self.guessed),
             "dims": self.dims,
             "channels": self.channels,
@@ -202,9 +208,11 @@ def make_task(
     published: tuple[Mapping[str, Any], ...] = (),
     loss: str | None = None,
     metric: str | None = None,
+    positive_weight: float = 1.0,
     names: tuple[str, ...] | None = None,
     groups: Mapping[str, NDArray[Any]] | None = None,
     by_time: bool = False,
+    space: SearchSpace | None = None,
 ) -> Task:
     """Check raw arrays and make a task of them.
 
@@ -217,9 +225,11 @@ def make_task(
         seed: chooses the validation samples.
         source, license, published: see `Task`.
         loss, metric: names; None takes those usual for the kind.
+        positive_weight: see `Task`.
         names: of labels or outputs.
         groups: by split, integers or strings [n]; no group is cut in two.
         by_time: whether samples are in order of time, so that the last of train become val.
+        space: see `Task`.
 
     Raises:
         BadData: naming the array and what is wrong with it.
@@ -267,7 +277,9 @@ def make_task(
         kind=kind,
         loss=loss or KINDS[kind].loss,
         metric=metric or KINDS[kind].metric,
+        positive_weight=positive_weight,
         guessed=guessed,
+        space=space,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dashzoo_search.training.loop import FitResult, fit
 from dashzoo_search.training.metrics import Score, evaluate
+from dashzoo_search.training.objective import Objective
 from dashzoo_search.training.recipe import Recipe
 
-__all__ = ["FitResult", "Recipe", "Score", "evaluate", "fit"]
+__all__ = ["FitResult", "Objective", "Recipe", "Score", "evaluate", "fit"]

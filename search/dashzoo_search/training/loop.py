@@ -13,8 +13,10 @@ import torch
 from torch import nn
 
 from dashzoo_search.errors import TrainingFailed
+from dashzoo_search.measure import Measure
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.metrics import Score, evaluate
+from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
@@ -64,6 +66,7 @@ def fit(
     val: Split,
     recipe: Recipe,
     *,
+    objective: Objective = CLASSIFY,
     generator: torch.Generator,
     on_epoch: OnEpoch = quiet,
     stage: str = "train",
@@ -77,6 +80,7 @@ def fit(
         network: on the device it is to be trained on.
         train, val: disjoint splits.
         recipe: epochs, batch size and optimiser.
+        objective: what it is trained on, and the epoch chosen by.
         generator: shuffles the batches.
         on_epoch: told after every epoch.
         stage: what progress is reported as.
@@ -85,14 +89,22 @@ def fit(
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
         BadBundle: a checkpoint does not fit.
+        BadData: the metric has no value on ``val``.
     """
     watch = Stopwatch()
     device = next(network.parameters()).device
     batches = Batches(train, recipe.batch_size, device=device, generator=generator)
     parameters = list(network.parameters())
     optimizer, schedule = weight_optimizer(parameters, recipe, recipe.epochs * len(batches))
-    step = Stepper(network, parameters, optimizer, schedule, precision=recipe.precision)
-    best = _Best(network)
+    step = Stepper(
+        network,
+        parameters,
+        optimizer,
+        schedule,
+        objective=objective,
+        precision=recipe.precision,
+    )
+    best = _Best(network, objective.measure)
     running = Stage(
         stage,
         {"network": network, "step": step, "best": best, "batches": generator},
@@ -103,12 +115,12 @@ def fit(
         for epoch in running.epochs(recipe.epochs):
             network.train()
             losses = [step(x, y) for x, y in batches]
-            score = evaluate(network, val)
-            # Of equally accurate epochs on few samples, the one the schedule has settled more.
+            score = evaluate(network, val, objective)
+            # Of equally good epochs on few samples, the one the schedule has settled more.
             wanted = keep == "last" or score.better_than(best.score)
             if math.isfinite(score.loss) and wanted:
                 best.take(score, epoch)
-            running.tell(sum(losses) / len(losses), score.accuracy)
+            running.tell(sum(losses) / len(losses), score.value)
     if best.score is None:
         raise TrainingFailed("The validation loss was never a number; lower --lr")
     network.load_state_dict(best.weights)
@@ -128,8 +140,8 @@ _NO_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 class _Best:
     """The best epoch so far, as one part of the state."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self._network = network
+    def __init__(self, network: nn.Module, metric: Measure) -> None:
+        self._network, self._metric = network, metric
         self.score: Score | None = None
         self.epoch = 0
         self.weights: dict[str, Any] = {}
@@ -146,12 +158,13 @@ class _Best:
         wanted: Tree = {"score": None, "epoch": 0, "weights": {}}
         if state.get("score") is not None:
             wanted = {
-                "score": {"accuracy": 0.0, "loss": 0.0},
+                "score": {"metric": "", "value": 0.0, "loss": 0.0},
                 "epoch": 0,
                 "weights": self._network.state_dict(),
             }
         expect_like(state, wanted, "best")
-        self.score = Score(**state["score"]) if state["score"] else None
+        told = state["score"]
+        self.score = Score(told["value"], told["loss"], self._metric) if told else None
         self.epoch, self.weights = state["epoch"], state["weights"]
 
 

@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training import world
+from dashzoo_search.training.objective import CLASSIFY, Objective, Score
 
-__all__ = ["Score", "evaluate", "predict"]
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Accuracy in [0, 1] and mean cross entropy in nats."""
-
-    accuracy: float
-    loss: float
-
-    def better_than(self, other: Score | None) -> bool:
-        """Higher accuracy, or as high and a lower loss."""
-        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
-
-    def to_json(self) -> dict[str, float]:
-        """A plain dict."""
-        return asdict(self)
+__all__ = ["Score", "evaluate", "predict", "split_outputs"]
 
 
 def predict(network: nn.Module, X: Tensor, *, batch_size: int = 256) -> Tensor:
-    """Raw outputs [n, num_classes] of ``network``, in eval mode on its device, for [n, c, …]."""
+    """Raw outputs [n, outputs, …] of ``network``, in eval mode on its device, for [n, c, …]."""
     return _outputs(network, torch.split(X, batch_size))
 
 
-def evaluate(network: nn.Module, split: Split, *, batch_size: int = 256) -> Score:
-    """Score ``network`` on the whole of ``split``; several processes share the work."""
+def evaluate(
+    network: nn.Module, split: Split, objective: Objective = CLASSIFY, *, batch_size: int = 256
+) -> Score:
+    """Score ``network`` on the whole of ``split``; several processes share the work.
+
+    Raises:
+        BadData: the metric has no value on this split.
+    """
+    return objective.score(split_outputs(network, split, batch_size=batch_size), split.targets())
+
+
+def split_outputs(network: nn.Module, split: Split, *, batch_size: int = 256) -> Tensor:
+    """Raw outputs of ``network`` [n, outputs, …] for ``split``, on the CPU, in every process."""
     index = torch.arange(len(split))
     alone = len(split) < world.size()
     parts = torch.split(index if alone else world.share(index), batch_size)
     outputs = _outputs(network, (split.rows(part.numpy()) for part in parts))
-    outputs = (outputs if alone else world.join_rows(outputs)).double().cpu()
-    y = split.targets()
-    accuracy = (outputs.argmax(1) == y).double().mean().item()
-    return Score(accuracy, F.cross_entropy(outputs, y).item())
+    return (outputs if alone else world.join_rows(outputs)).cpu()
 
 
 def _outputs(network: nn.Module, parts: Iterable[Tensor]) -> Tensor:

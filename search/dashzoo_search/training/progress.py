@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["OnEpoch", "Progress", "quiet"]
+from dashzoo_search.measure import ACCURACY, Measure
+
+__all__ = ["OnEpoch", "Progress", "measured", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +19,16 @@ class Progress:
         epoch: epochs done.
         epochs: epochs in all.
         loss: mean training loss of the epoch.
-        accuracy: on validation data, in [0, 1].
+        value: of the metric, on held-out data.
+        metric: how that is read.
     """
 
     stage: str
     epoch: int
     epochs: int
     loss: float
-    accuracy: float
+    value: float
+    metric: Measure = ACCURACY
 
 
 OnEpoch = Callable[[Progress], None]
@@ -32,3 +36,8 @@ OnEpoch = Callable[[Progress], None]
 
 def quiet(progress: Progress) -> None:
     """Tell nobody."""
+
+
+def measured(on_epoch: OnEpoch, metric: Measure) -> OnEpoch:
+    """``on_epoch``, told what metric the values are of."""
+    return lambda progress: on_epoch(replace(progress, metric=metric))

@@ -6,7 +6,7 @@ calls, and they are all a loop has to know, whatever its algorithm:
     stage = Stage("train", {"network": net, "step": stepper, "batches": generator}, on_epoch)
     for epoch in stage.epochs(recipe.epochs):       # restores; then the epochs still to do
         ...
-        stage.tell(loss, accuracy)
+        stage.tell(loss, value)
 
 A stage that was finished has no epochs left, so it runs through at once. Where checkpoints go is
 told by the `Journal` that is active; without one, a stage keeps nothing. The journal is ambient
@@ -138,11 +138,11 @@ class Stage:
             self._epoch = epoch
             self._save(last=epoch == count)
 
-    def tell(self, loss: float, accuracy: float) -> None:
-        """Report an epoch."""
-        self._told.append([loss, accuracy])
+    def tell(self, loss: float, value: float) -> None:
+        """Report an epoch: its mean loss, and the metric's value."""
+        self._told.append([loss, value])
         epoch = len(self._told)
-        self._on_epoch(Progress(self._name, epoch, self._epochs, loss, accuracy))
+        self._on_epoch(Progress(self._name, epoch, self._epochs, loss, value))
 
     def _save(self, *, last: bool) -> None:
         if self._journal is None or self._checkpoints is None:
@@ -191,8 +191,8 @@ class Stage:
                 "add --fresh to start over, or delete that folder",
                 field=error.field,
             ) from error
-        for epoch, (loss, accuracy) in enumerate(self._told, start=1):
-            self._on_epoch(Progress(self._name, epoch, self._epochs, loss, accuracy))
+        for epoch, (loss, value) in enumerate(self._told, start=1):
+            self._on_epoch(Progress(self._name, epoch, self._epochs, loss, value))
         self._saved_at = time.perf_counter()
 
     def _load(self, tree: Tree, fingerprint: str) -> None:

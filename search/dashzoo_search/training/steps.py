@@ -6,11 +6,10 @@ Both loops, the search and the retraining, are made of these.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -19,6 +18,7 @@ from dashzoo_search.errors import BadBundle, BadData, TrainingFailed
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training import world
 from dashzoo_search.training.faults import faulty_layer
+from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.precision import Precision, autocast, scaler
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.shared_norm import shared_statistics
@@ -71,19 +71,33 @@ class Batches:
 
 
 def weight_optimizer(
-    parameters: Iterable[nn.Parameter], recipe: Recipe, steps: int
+    parameters: Iterable[nn.Parameter],
+    recipe: Recipe,
+    steps: int,
+    *,
+    rates: Mapping[nn.Parameter, float] | None = None,
 ) -> tuple[Optimizer, LambdaLR]:
-    """AdamW and its schedule; biases, norms and other vectors are not decayed."""
-    vectors: list[nn.Parameter] = []
-    matrices: list[nn.Parameter] = []
+    """AdamW and its schedule; biases, norms and other vectors are not decayed.
+
+    Args:
+        parameters: to step.
+        recipe: learning rate, weight decay and momentum.
+        steps: of the whole training.
+        rates: learning rate over the recipe's, of parameters that have their own.
+    """
+    rates = rates or {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in parameters:
-        (vectors if p.ndim < 2 else matrices).append(p)
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    betas = (recipe.momentum, 0.999)
-    optimizer = AdamW([g for g in groups if g["params"]], lr=recipe.lr, betas=betas)
+        decay = recipe.weight_decay if p.ndim >= 2 else 0.0
+        groups.setdefault((decay, rates.get(p, 1.0)), []).append(p)
+    optimizer = AdamW(
+        [
+            {"params": members, "weight_decay": decay, "lr": recipe.lr * rate}
+            for (decay, rate), members in groups.items()
+        ],
+        lr=recipe.lr,
+        betas=(recipe.momentum, 0.999),
+    )
     return optimizer, LambdaLR(optimizer, lambda step: one_cycle(step, steps))
 
 
@@ -100,7 +114,7 @@ def one_cycle(step: int, steps: int) -> float:
 
 
 class Stepper:
-    """Steps an optimiser on cross entropy, and skips steps whose loss or gradient is not a number.
+    """Steps an optimiser on a loss, and skips steps where that or a gradient is not a number.
 
     With several processes each gives its share of the batch, and all take the same step: on the
     gradient of the mean over the whole batch.
@@ -110,6 +124,7 @@ class Stepper:
         parameters: those the optimiser owns; their gradient norm is clipped to 5.
         optimizer: steps them.
         schedule: of its learning rate, stepped with it.
+        objective: its loss is what is stepped on, the mean over the samples of the batch.
         precision: of forward pass and loss.
 
     Attributes:
@@ -123,8 +138,10 @@ class Stepper:
         optimizer: Optimizer,
         schedule: LambdaLR | None = None,
         *,
+        objective: Objective = CLASSIFY,
         precision: Precision = "fp32",
     ) -> None:
+        self._objective = objective
         self.network, self.optimizer, self.schedule = network, optimizer, schedule
         self.parameters = list(parameters)
         self.skipped = 0
@@ -133,7 +150,11 @@ class Stepper:
         self._scaler = scaler(precision, self.parameters[0].device)
 
     def __call__(self, x: Tensor, y: Tensor, penalty: Tensor | None = None) -> float:
-        """One step on a batch, with ``penalty`` added to its loss; returns its cross entropy.
+        """One step on a batch; returns its loss.
+
+        Args:
+            x, y: the batch.
+            penalty: added to the loss, in units of `Objective.scale`.
 
         Raises:
             TrainingFailed: the tenth bad step in a row.
@@ -143,7 +164,8 @@ class Stepper:
         statistics = [(buffer, buffer.clone()) for buffer in _statistics(self.network)]
         with shared_statistics():
             loss = self._loss(x, y)
-        total = loss if penalty is None else loss + penalty
+        total = loss / self._objective.scale
+        total = total if penalty is None else total + penalty
         loss = self._set_gradients(loss.detach(), total, len(y))
         self._scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
@@ -166,7 +188,7 @@ class Stepper:
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         with autocast(self._precision, x.device):
-            return F.cross_entropy(self.network(x), y)
+            return self._objective.loss(self.network(x), y).mean()
 
     def _set_gradients(self, loss: Tensor, total: Tensor, samples: int) -> Tensor:
         """Leave the gradient of the whole batch in place; returns its loss."""

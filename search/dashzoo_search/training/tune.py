@@ -14,6 +14,7 @@ is drawn by a sampler seeded by the number of trials done.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dashzoo_search.errors import BadData, MissingRuntime, TrainingFailed
+from dashzoo_search.measure import Measure
 from dashzoo_search.selection import ENOUGH, Build, cross_validate
 from dashzoo_search.tasks.task import Task
 from dashzoo_search.training.loop import fit
-from dashzoo_search.training.metrics import Score
-from dashzoo_search.training.progress import OnEpoch, Progress
+from dashzoo_search.training.objective import CLASSIFY, Objective, Score
+from dashzoo_search.training.progress import OnEpoch, Progress, measured
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
+from dashzoo_search.training.setting import Setting
 
 if TYPE_CHECKING:
     import optuna
@@ -35,36 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Setting", "Tuned", "require_optuna", "tune"]
 
 STARTUP = 5  # trials before any is stopped early, or proposed by what others scored
-TIE = 1e-4  # nats of loss count only between equal accuracies
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One choice of everything that is tuned.
-
-    Args:
-        lr: peak learning rate.
-        weight_decay: decoupled.
-        momentum: β₁ of AdamW.
-        drop_rate: dropout before the classifier; None where the backbone has none.
-    """
-
-    lr: float
-    weight_decay: float
-    momentum: float
-    drop_rate: float | None
-
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """``recipe`` with these numbers."""
-        return replace(recipe, lr=self.lr, weight_decay=self.weight_decay, momentum=self.momentum)
-
-    def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments of the backbone, with this dropout."""
-        return {**args} if self.drop_rate is None else {**args, "drop_rate": self.drop_rate}
-
-    def to_json(self) -> dict[str, float | None]:
-        """A plain dict."""
-        return asdict(self)
+TIE = 1e-4  # loss counts only between equally good values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +47,7 @@ class Tuned:
 
     Attributes:
         setting: the winner.
-        value: its score: error rate, and `TIE` of its loss.
+        value: its score: what `Measure.error` makes of the metric, and `TIE` of its loss.
         trials: done in all; ``stopped`` of them early, ``failed`` of those by diverging.
         best_trial: number of the winner among them, from 0: the recipe as it stood.
     """
@@ -107,6 +81,7 @@ def tune(
     build: Callable[[Setting], Build],
     recipe: Recipe,
     *,
+    objective: Objective = CLASSIFY,
     name: str,
     title: str = "",
     trials: int,
@@ -122,6 +97,7 @@ def tune(
         task: its train and val splits are used.
         build: from a setting to what makes a fresh network, on its device.
         recipe: what to start from; epochs and batch size stay, cross-validation takes half.
+        objective: what a network is trained on and scored by.
         name: of the study.
         title: of the candidate, for people; empty takes the name.
         trials: in all, those that are in the storage already among them.
@@ -139,6 +115,7 @@ def tune(
     require_optuna()
     import optuna
 
+    on_epoch = measured(on_epoch, objective.measure)
     if trials < 1:
         raise BadData(f"trials must be at least 1, not {trials}")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -175,19 +152,30 @@ def tune(
         trial = study.ask(distributions)
         setting = _setting(trial.params)
         try:
-            score = _score(task, build(setting), setting.recipe(work), seed, _reporter(trial))
+            score = _score(
+                task,
+                build(setting),
+                setting.recipe(work),
+                objective,
+                seed,
+                _reporter(trial, objective.metric),
+            )
         except optuna.TrialPruned:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         except TrainingFailed:
-            trial.report(1.0, step=0)
+            trial.report(objective.metric.worst_error, step=0)
             trial.set_user_attr("failed", True)
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
-            study.tell(trial, 1 - score.accuracy + TIE * min(score.loss, 1e3))
+            trial.set_user_attr("value", score.value)
+            study.tell(trial, _badness(score))
         whole = _trials(study, "COMPLETE")
-        least = min((t.value for t in whole if t.value is not None), default=1.0)
+        best = min(whole, key=_rank, default=None)
+        least, value = math.nan, math.nan
+        if best is not None and best.value is not None:
+            least, value = best.value, best.user_attrs.get("value", math.nan)
         count = len(_trials(study, "COMPLETE", "PRUNED"))
-        on_epoch(Progress(f"tune {title or name}", count, trials, least, 1 - least))
+        on_epoch(Progress(f"tune {title or name}", count, trials, least, value))
     return _winner(study, title or name)
 
 
@@ -217,24 +205,49 @@ def _setting(params: Mapping[str, Any]) -> Setting:
     return Setting(**{"drop_rate": None, **params})
 
 
-def _reporter(trial: optuna.Trial) -> OnEpoch:
+def _badness(score: Score) -> float:
+    """What a trial is told to lower."""
+    error = score.metric.error(score.value)
+    # Where values have no limits, no share of the loss is sure to be small beside them.
+    tie = TIE * min(score.loss, 1e3) if score.metric.high is not None else 0.0
+    return error + tie if math.isfinite(tie) else error
+
+
+def _reporter(trial: optuna.Trial, metric: Measure) -> OnEpoch:
     import optuna
 
     def tell(progress: Progress) -> None:
-        trial.report(1 - progress.accuracy, step=progress.epoch)
+        trial.report(metric.error(progress.value), step=progress.epoch)
         if progress.epoch < progress.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
     return tell
 
 
-def _score(task: Task, build: Build, recipe: Recipe, seed: int, tell: OnEpoch) -> Score:
+def _score(
+    task: Task,
+    build: Build,
+    recipe: Recipe,
+    objective: Objective,
+    seed: int,
+    tell: OnEpoch,
+) -> Score:
     if len(task.val) >= ENOUGH:
         generator = seed_everything(seed)
         net = build(task.train)
-        return fit(net, task.train, task.val, recipe, generator=generator, on_epoch=tell).val
+        return fit(
+            net,
+            task.train,
+            task.val,
+            recipe,
+            objective=objective,
+            generator=generator,
+            on_epoch=tell,
+        ).val
     pool = task.train.join(task.val)
-    return cross_validate(pool, {"": build}, recipe, seed=seed, on_epoch=tell)[""]
+    return cross_validate(pool, {"": build}, recipe, objective=objective, seed=seed, on_epoch=tell)[
+        ""
+    ]
 
 
 def _trials(study: optuna.Study, *states: str) -> list[optuna.trial.FrozenTrial]:
@@ -244,11 +257,16 @@ def _trials(study: optuna.Study, *states: str) -> list[optuna.trial.FrozenTrial]
     return study.get_trials(deepcopy=False, states=wanted)
 
 
+def _rank(trial: optuna.trial.FrozenTrial) -> tuple[float, int]:
+    """The least value first, the earliest of equals."""
+    return (trial.value if trial.value is not None else math.inf), trial.number
+
+
 def _winner(study: optuna.Study, name: str) -> Tuned:
     whole, stopped = _trials(study, "COMPLETE"), _trials(study, "PRUNED")
     if not whole:
         raise TrainingFailed(f"No trial of the {name} kernels came to its end; lower --lr")
-    best = min(whole, key=lambda t: (t.value, t.number))
+    best = min(whole, key=_rank)
     in_order = sorted(t.number for t in (*whole, *stopped))
     assert best.value is not None  # it is complete
     return Tuned(

@@ -53,7 +53,7 @@ def test_a_price_makes_kernels_smaller():
 
 def test_the_spec_is_derived_from_samples_of_every_class(monkeypatch):
     """Data sorted by class is common; the first samples of it are all alike."""
-    from dashzoo_search.methods import mixture as room
+    from dashzoo_search.methods import deriving as room
 
     seen = []
     real = room.derive

@@ -42,7 +42,7 @@ def test_scores_are_over_the_whole_split_not_a_mean_of_batches():
     whole = evaluate(net, split)
     assert evaluate(net, split, batch_size=3).loss == pytest.approx(whole.loss, abs=1e-7)
     outputs = net(torch.from_numpy(split.X))
-    assert whole.accuracy == (outputs.argmax(1).numpy() == split.y).mean()
+    assert whole.value == (outputs.argmax(1).numpy() == split.y).mean()
 
 
 def test_of_equal_accuracy_the_lower_loss_is_better():
@@ -58,12 +58,12 @@ def test_fit_learns_and_keeps_its_best_epoch():
     seen = []
     result = fit(
         net, train, val, Recipe(epochs=20, batch_size=8, lr=0.05),
-        generator=torch.Generator().manual_seed(0), on_epoch=lambda p: seen.append(p.accuracy),
+        generator=torch.Generator().manual_seed(0), on_epoch=lambda p: seen.append(p.value),
     )  # fmt: skip
-    assert result.val.accuracy == max(seen) > 0.9
+    assert result.val.value == max(seen) > 0.9
     assert seen[result.best_epoch - 1] == max(seen)
     again = evaluate(net, val)
-    assert (again.accuracy, again.loss) == (result.val.accuracy, result.val.loss)
+    assert (again.value, again.loss) == (result.val.value, result.val.loss)
     assert not net.training
 
 

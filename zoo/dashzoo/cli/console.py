@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dashzoo_search.measure import Measure
+
 if TYPE_CHECKING:  # what only prints a bundle has no need of torch
     from dashzoo_search.training.progress import OnEpoch
     from dashzoo_search.training.progress import Progress as Epoch
@@ -44,7 +46,7 @@ def bars(*, silent: bool = False) -> Iterator[OnEpoch]:
         TextColumn("{task.description:>15}"),
         BarColumn(),
         TextColumn("{task.completed:>4.0f}/{task.total:.0f}"),
-        TextColumn("loss {task.fields[loss]:.4f}  acc {task.fields[accuracy]:5.1%}"),
+        TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}"),
         TimeRemainingColumn(),
         console=console,
         disable=silent or not console.is_terminal,
@@ -52,14 +54,14 @@ def bars(*, silent: bool = False) -> Iterator[OnEpoch]:
     stages: dict[str, TaskID] = {}
 
     def tell(epoch: Epoch) -> None:
-        fields: dict[str, Any] = {"loss": epoch.loss, "accuracy": epoch.accuracy}
+        score = f"{epoch.metric.name} {epoch.metric.text(epoch.value)}"
+        fields: dict[str, Any] = {"loss": epoch.loss, "score": score}
         if epoch.stage not in stages:
             stages[epoch.stage] = progress.add_task(epoch.stage, total=epoch.epochs, **fields)
         progress.update(stages[epoch.stage], completed=epoch.epoch, **fields)
         if epoch.epoch == epoch.epochs and not console.is_terminal:
             console.print(
-                f"{epoch.stage}: {epoch.epochs} epochs, loss {epoch.loss:.4f}, "
-                f"accuracy {epoch.accuracy:.1%}",
+                f"{epoch.stage}: {epoch.epochs} epochs, loss {epoch.loss:.4f}, {score}",
                 highlight=False,
             )
 
@@ -74,8 +76,9 @@ def print_results(results: Mapping[str, Any]) -> None:
     counts = task["counts"]
     name = escape(on_one_line(task["name"]))
     size = " × ".join(map(str, [task["channels"], *task["size"]]))
+    metric = Measure(**results["objective"]["metric"])
     console.print(
-        f"[bold]{name}[/bold]  {size}, {len(task['classes'])} classes, "
+        f"[bold]{name}[/bold]  {size}, {_outputs(task)}, "
         f"{counts['train']} train / {counts['val']} val / {counts['test']} test"
     )
     rows = [
@@ -83,13 +86,19 @@ def print_results(results: Mapping[str, Any]) -> None:
         for layer in results["layers"]
     ]
     console.print(_table(("layer", "searched", "default", "parameters"), rows))
-    console.print(_table(("kernels", "val", "test", "parameters", "MACs", "s"), _scores(results)))
+    head = ("kernels", "val", "test", "parameters", "MACs", "s")
+    console.print(_table(head, _scores(results, metric)))
+    if metric.name != "accuracy":
+        way = "larger" if metric.larger_is_better else "smaller"
+        told = escape(on_one_line(metric.name))
+        console.print(f"Scores are {told}; {way} is better.", highlight=False)
     if times := results.get("resumed", {}).get("command"):
         console.print(f"Stopped and resumed: {times}×.", highlight=False)
     if scouted := results["search"].get("scouted"):
         verdict = "the search started where it pointed" if scouted["believed"] else "not believed"
         console.print(
-            f"Scout: {_gain(scouted)} nats a held-out sample over the default kernels, {verdict}.",
+            f"Scout: {_gain(scouted)} of loss a held-out sample over the default kernels, "
+            f"{verdict}.",
             highlight=False,
         )
     selection = results.get("selection")
@@ -101,7 +110,7 @@ def print_results(results: Mapping[str, Any]) -> None:
         )
     elif selection:
         scores = "; ".join(
-            f"{name} {score['accuracy']:.1%}, loss {score['loss']:.2g}"
+            f"{name} {metric.text(score['value'])}, loss {score['loss']:.2g}"
             for name, score in selection["scores"].items()
         )
         console.print(
@@ -117,20 +126,31 @@ def _gain(scouted: Mapping[str, Any]) -> str:
     return f"{scouted['gain']:+.2f} ± {scouted['error']:.2f}"
 
 
-def _scores(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _scores(results: Mapping[str, Any], metric: Measure) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, m in results["metrics"].items():
         if m is None:
             continue
-        rows.append((name, *_percents(m), f"{m['parameters']:,}", f"{m['macs']:,}", _seconds(m)))
+        rows.append(
+            (name, *_values(m, metric), f"{m['parameters']:,}", f"{m['macs']:,}", _seconds(m))
+        )
         for start, each in m.get("inits", {}).items():
             kept = " (kept)" if start == m["init"] else ""
-            rows.append((f"  {_STARTS[start]}{kept}", *_percents(each), "", "", _seconds(each)))
+            rows.append(
+                (f"  {_STARTS[start]}{kept}", *_values(each, metric), "", "", _seconds(each))
+            )
     return rows
 
 
-def _percents(fit: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{fit['val']['accuracy']:.2%}", f"{fit['test']['accuracy']:.2%}"
+def _values(fit: Mapping[str, Any], metric: Measure) -> tuple[str, str]:
+    return metric.text(fit["val"]["value"], 2), metric.text(fit["test"]["value"], 2)
+
+
+def _outputs(task: Mapping[str, Any]) -> str:
+    what = {"multilabel": "labels", "regression": "outputs", "dense_regression": "outputs"}
+    many = what.get(task["kind"], "classes")
+    told = f"{len(task['classes'])} {many if len(task['classes']) != 1 else many[:-1]}"
+    return f"{told} at every position" if task["kind"].startswith("dense") else told
 
 
 def _seconds(fit: Mapping[str, Any]) -> str:

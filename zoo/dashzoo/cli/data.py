@@ -10,7 +10,7 @@ import click
 
 from dashzoo.cli.options import Sizes
 
-__all__ = ["data_options"]
+__all__ = ["data_options", "trust_option"]
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
@@ -62,8 +62,21 @@ _OPTIONS = {
     "groups": click.option(
         "--groups", metavar="NAME", help="Column or feature no split may tear apart: the patient."
     ),
-    "loss": click.option("--loss", metavar="NAME", help="Loss; default: that of the kind."),
-    "metric": click.option("--metric", metavar="NAME", help="Metric; default: that of the kind."),
+    "loss": click.option(
+        "--loss",
+        metavar="NAME",
+        help="Loss, or module:function of your own; default: that of the kind.",
+    ),
+    "metric": click.option(
+        "--metric",
+        metavar="NAME",
+        help="Metric, or module:function of your own; default: that of the kind.",
+    ),
+    "positive_weight": click.option(
+        "--positive-weight",
+        type=click.FloatRange(0, min_open=True),
+        help="Multilabel: what a 1 counts in the loss; default: 1, as a 0.",
+    ),
 }
 
 
@@ -83,3 +96,12 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS.values()):
         collect = option(collect)
     return collect
+
+
+trust_option = click.option(
+    "--trust",
+    multiple=True,
+    metavar="MODULE:FUNCTION",
+    help="Loss or metric of your own that the search was told of; what a folder names does not run "
+    "without it.",
+)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from dashzoo.cli.options import export_json, folder_argument
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @click.command("predict")
@@ -20,23 +24,63 @@ from dashzoo.cli.options import export_json, folder_argument
     show_default=True,
     help="What computes.",
 )
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="Y.npy",
+    help="Write the predictions to this file, laid out as the labels trained on were.",
+)
 @export_json
-def command(folder: Path, samples: Path, runtime: str, as_json: bool) -> None:
-    """Classify the raw samples of X.npy with the bundle in DIR."""
+def command(folder: Path, samples: Path, runtime: str, out: Path | None, as_json: bool) -> None:
+    """Predict the labels, or the numbers, of the raw samples of X.npy with the bundle in DIR."""
+    import numpy as np
+
     from dashzoo.cli.console import on_one_line, print_json
-    from dashzoo.prediction import Runtime, predict
+    from dashzoo.prediction import Runtime, as_labels, predict
+    from dashzoo.steps.before import require
+    from dashzoo_export.config import read_config
+    from dashzoo_search.errors import BadData
     from dashzoo_search.tasks.readers.numpy_files import read_array
 
-    probabilities, labels = predict(folder, read_array(samples), runtime=cast(Runtime, runtime))
-    if as_json:
-        rows = [
-            {
-                "label": labels[p.argmax()],
-                "probabilities": dict(zip(labels, p.tolist(), strict=True)),
-            }
-            for p in probabilities
-        ]
-        print_json(rows)
-        return
-    for p in probabilities:
-        click.echo(f"{on_one_line(labels[p.argmax()])}\t{p.max():.4f}")
+    require(folder)
+    kind = read_config(folder).kind
+    if kind.startswith("dense") and out is None:
+        raise BadData("There is a prediction at every position of a sample; add --out Y.npy")
+    values, names = predict(folder, read_array(samples), runtime=cast(Runtime, runtime))
+    labels = as_labels(values, names, kind)
+    if out is not None:
+        with out.open("wb") as file:  # np.save would add a suffix
+            np.save(file, labels)
+        told = {"out": str(out), "shape": list(labels.shape)}
+        if as_json:
+            print_json(told)
+        else:
+            click.echo(f"{len(labels)} predictions, {told['shape']}, are in {out}.")
+    elif as_json:
+        print_json([_row(kind, names, v, y) for v, y in zip(values, labels, strict=True)])
+    else:
+        for v, y in zip(values, labels, strict=True):
+            click.echo(on_one_line(_line(kind, names, v, y)).replace("\\t", "\t"))
+
+
+def _row(
+    kind: str, names: tuple[str, ...], values: NDArray[np.float64], label: Any
+) -> dict[str, Any]:
+    told = dict(zip(names, values.tolist(), strict=True))
+    if kind == "regression":
+        return {"values": told}
+    if kind == "multilabel":
+        return {"labels": _there(names, label), "probabilities": told}
+    return {"label": str(label), "probabilities": told}
+
+
+def _line(kind: str, names: tuple[str, ...], values: NDArray[np.float64], label: Any) -> str:
+    if kind == "regression":
+        return "\t".join(f"{value:.6g}" for value in values)
+    if kind == "multilabel":
+        return "\t".join([", ".join(_there(names, label)), *(f"{p:.4f}" for p in values)])
+    return f"{label}\t{values.max():.4f}"
+
+
+def _there(names: tuple[str, ...], label: Any) -> list[str]:
+    return [name for name, there in zip(names, label, strict=True) if there]

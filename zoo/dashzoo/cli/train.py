@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dashzoo.cli.data import trust_option
 from dashzoo.cli.options import (
     export_json,
     folder_argument,
@@ -28,6 +29,7 @@ from dashzoo.cli.together import together
     metavar="N",
     help="Train spec N of the front in search.json, instead of the one found.",
 )
+@trust_option
 @machine_options
 @resume_options
 @click.option("--force", is_flag=True, help="Replace a trained network that is there.")

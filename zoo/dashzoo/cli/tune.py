@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dashzoo.cli.data import trust_option
 from dashzoo.cli.options import export_json, folder_argument, given
 
 
@@ -32,6 +33,7 @@ from dashzoo.cli.options import export_json, folder_argument, given
     metavar="URL",
     help="Database that several workers share; default: an SQLite file in DIR.",
 )
+@trust_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
 @click.option("--threads", type=click.IntRange(1), help="Cores to use.")
 @export_json

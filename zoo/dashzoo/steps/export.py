@@ -17,6 +17,7 @@ from dashzoo_export.bundle import WEIGHTS, invalidate
 from dashzoo_export.onnx import export_onnx
 from dashzoo_export.session import require_runtime
 from dashzoo_search.errors import DashzooError
+from dashzoo_search.tasks.kinds import KINDS
 
 __all__ = ["export"]
 
@@ -40,6 +41,7 @@ def export(folder: str | PathLike[str]) -> dict[str, Any]:
     metadata = {
         "producer": "dashzoo",
         "backbone": config.backbone,
+        "kind": config.kind,
         "kernels": json.dumps(config.kernels.to_json()),
         "labels": json.dumps(config.label_names, ensure_ascii=False),
         "mean": json.dumps(net.preprocess.mean.tolist()),
@@ -54,6 +56,7 @@ def export(folder: str | PathLike[str]) -> dict[str, Any]:
         metadata=metadata,
         weights=folder / WEIGHTS,
         samples=samples,
+        classes=KINDS[config.kind].classes,
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from dashzoo.steps.card import card
 from dashzoo.steps.export import export
+from dashzoo.steps.plan import TrainOptions, plan_training
 from dashzoo.steps.search import plan_search, search_into
-from dashzoo.steps.train import TrainOptions, plan_training, train_into
+from dashzoo.steps.train import train_into
 from dashzoo.steps.tune import tune_into
 from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
 from dashzoo.workfiles import Data, SearchRecord
@@ -85,6 +86,7 @@ def run(
                 options=training,
                 device=plan.device,
                 threads=options.get("threads"),
+                trust=(plan.said.loss, plan.said.metric),
             )
             record = SearchRecord.read(work.folder)
             if tune and not record.tuned:

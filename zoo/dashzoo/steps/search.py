@@ -25,6 +25,7 @@ from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.tasks import DataOptions, Task
 from dashzoo_search.training import world
+from dashzoo_search.training.objective import Objective
 from dashzoo_search.training.precision import resolve_precision
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -44,7 +45,7 @@ class SearchPlan:
         data: what the user gave.
         said: what the user said of it.
         reference: to the data, for the record.
-        task, network, space, options, seed: see `run_search`.
+        task, network, space, options, objective, seed: see `run_search`.
         device: to train on.
         name: of the bundle.
     """
@@ -56,6 +57,7 @@ class SearchPlan:
     network: Network
     space: SearchSpace
     options: SearchOptions
+    objective: Objective
     seed: int
     device: torch.device
     name: str
@@ -109,8 +111,7 @@ def plan_search(
     numbers = resolve_precision(precision, where)
     said = data_options or DataOptions()
     reference, task = world.each_by_itself(lambda: resolve_data(data, seed=seed, options=said))
-    if task.kind != "classification":
-        raise BadData(f"A {task.kind} can be looked at by dashzoo doctor, but not be trained yet")
+    objective = Objective.of(task, trusted=(said.loss, said.metric))
     if resize is not None and task.dims == 1:
         raise BadData("--resize is for images; sequences keep their length")
     network = Network(
@@ -118,7 +119,7 @@ def plan_search(
         args=_plain(backbone_args or {}),
         resize=resize,
     )
-    space = _space(kernels, dilations, (resize,) * 2 if resize else task.size)
+    space = _space(kernels, dilations, (resize,) * 2 if resize else task.size, task.space)
     recipe = Recipe.for_samples(
         len(task.train), batch_size=batch_size, lr=lr, weight_decay=weight_decay, precision=numbers
     )
@@ -135,6 +136,7 @@ def plan_search(
         network=network,
         space=space,
         options=options,
+        objective=objective,
         seed=seed,
         device=where,
         name=name or folder.resolve().name,
@@ -156,6 +158,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
             plan.network,
             plan.space,
             plan.options,
+            objective=plan.objective,
             seed=plan.seed,
             device=plan.device,
             on_epoch=on_epoch,
@@ -210,8 +213,8 @@ def search(
             - ``backbone``: default ``wrn1d`` for sequences, ``resnet18`` for images,
             - ``backbone_args``: further keyword arguments of the backbone,
             - ``resize``: side length to interpolate images to, inside the network,
-            - ``kernels``, ``dilations``: the sets to search; None takes DASH's, as far as they
-              fit the samples,
+            - ``kernels``, ``dilations``: the sets to search; None takes the task's, or DASH's, as
+              far as they fit the samples,
             - ``epochs``: of the search; None takes what training would, a mixture half of it,
             - ``batch_size``, ``lr``, ``weight_decay``: see `Recipe`; kept for `train`,
             - ``precision``: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``; kept for `train`,
@@ -245,9 +248,12 @@ def search(
 
 
 def _space(
-    kernels: tuple[int, ...] | None, dilations: tuple[int, ...] | None, size: tuple[int, ...]
+    kernels: tuple[int, ...] | None,
+    dilations: tuple[int, ...] | None,
+    size: tuple[int, ...],
+    suggested: SearchSpace | None,
 ) -> SearchSpace:
-    default = SearchSpace.default(len(size))
+    default = suggested or SearchSpace.default(len(size))
     if kernels is not None or dilations is not None:
         # Only what was asked for is refused; each layer takes what fits it of the defaults.
         asked = SearchSpace(

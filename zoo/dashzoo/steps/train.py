@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from dashzoo import __version__
 from dashzoo.provenance import provenance
 from dashzoo.steps.before import require_writable
+from dashzoo.steps.plan import TrainOptions, TrainPlan, plan_training
 from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
 from dashzoo.workfiles import SearchRecord
 from dashzoo_export.bundle import (
@@ -27,101 +25,19 @@ from dashzoo_export.config import network_config
 from dashzoo_export.weights import save_weights
 from dashzoo_search.candidates import starts
 from dashzoo_search.errors import BundleExists
-from dashzoo_search.pipeline import Init, Ship, TrainResult, run_training
-from dashzoo_search.plan import batch_macs
+from dashzoo_search.pipeline import TrainResult, run_training
 from dashzoo_search.search import epochs_spent
 from dashzoo_search.supernet import Supernet
-from dashzoo_search.tasks import Task
 from dashzoo_search.training import world
-from dashzoo_search.training.precision import resolve_precision
 from dashzoo_search.training.progress import OnEpoch, quiet
-from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Journal
-from dashzoo_search.training.runtime import limit_threads, resolve_device
+from dashzoo_search.training.runtime import resolve_device
 
-__all__ = ["TrainOptions", "TrainPlan", "plan_training", "train", "train_into"]
+__all__ = ["train", "train_into"]
 
 STALE = (CONFIG, WEIGHTS, RESULTS, "onnx", "figures", README)
 
 _RESULTS_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOptions:
-    """What `train` can be told; see there."""
-
-    epochs: int | None = None
-    init: Init = "scratch"
-    baseline: bool = True
-    ship: Ship = "best"
-    precision: str | None = None
-    pick: int | None = None
-
-    def __post_init__(self) -> None:
-        starts(self.init)  # refuses other words before anything is trained
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dict."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainPlan:
-    """A training, checked and ready to start.
-
-    Attributes:
-        record: of the search.
-        task: its data.
-        recipe: of both networks.
-        options: what was asked for.
-        device: to train on.
-    """
-
-    record: SearchRecord
-    task: Task
-    recipe: Recipe
-    options: TrainOptions
-    device: torch.device
-
-    def identity(self) -> dict[str, Any]:
-        """Everything that decides the results; see `SearchPlan`."""
-        history = {"history", "seconds", "cpu_seconds", "resumed"}
-        return {
-            "command": "train",
-            "dashzoo": __version__,
-            "torch": torch.__version__,
-            "search": {k: v for k, v in asdict(self.record).items() if k not in history},
-            "options": self.options.to_json(),
-            "recipe": self.recipe.to_json(),
-            "device": self.device.type,
-        }
-
-
-def plan_training(
-    folder: Path,
-    record: SearchRecord,
-    options: TrainOptions,
-    *,
-    device: torch.device,
-    threads: int | None = None,
-) -> TrainPlan:
-    """Check what `train` was told, and load the data; nothing is written.
-
-    Raises:
-        DashzooError: in one sentence.
-    """
-    if options.pick is not None:
-        record = record.picked(options.pick)
-    task = world.each_by_itself(lambda: record.task(folder))
-    searched = record.recipe()
-    longest = Recipe.for_samples(len(task.train), batch_size=searched.batch_size).epochs
-    recipe = replace(
-        searched,
-        epochs=options.epochs or longest,
-        precision=resolve_precision(options.precision or searched.precision, device),
-    )
-    limit_threads(threads, work=batch_macs(record.build_plan(), task, recipe.batch_size))
-    return TrainPlan(record=record, task=task, recipe=recipe, options=options, device=device)
 
 
 def train_into(
@@ -151,6 +67,7 @@ def train_into(
             spec=record.kernel_spec(),
             uniform=record.uniform_spec(),
             supernet=_supernet(folder, plan),
+            objective=plan.objective,
             init=options.init,
             baseline_epochs=spent if options.baseline else None,
             # Default kernels that break the budget are trained to compare, never shipped.
@@ -168,7 +85,12 @@ def train_into(
         net,
         label_names=task.classes,
         size=task.size,
-        provenance={"task": task.name, "data_sha256": task.sha256, "seed": record.seed},
+        provenance={
+            "task": task.name,
+            "kind": task.kind,
+            "data_sha256": task.sha256,
+            "seed": record.seed,
+        },
     )
 
     def write() -> None:
@@ -189,6 +111,7 @@ def train(
     force: bool = False,
     fresh: bool = False,
     checkpoint_every: float | None = None,
+    trust: Sequence[str] = (),
     on_epoch: OnEpoch = quiet,
     **options: Any,
 ) -> dict[str, Any]:
@@ -201,6 +124,8 @@ def train(
         folder: where `search` was.
         device, threads, fresh, checkpoint_every: see `search`.
         force: replace a network that is there.
+        trust: dotted paths of the loss or metric the search was told of, if they are functions of
+            the user's own; the folder alone cannot make them run.
         on_epoch: told after every epoch.
         options: by name,
 
@@ -234,7 +159,12 @@ def train(
     world.by_first(check)
     require_writable(folder)
     plan = plan_training(
-        folder, record, TrainOptions(**options), device=resolve_device(device), threads=threads
+        folder,
+        record,
+        TrainOptions(**options),
+        device=resolve_device(device),
+        threads=threads,
+        trust=trust,
     )
     with unfinished(folder, plan.identity(), fresh=fresh, every=checkpoint_every) as work:
         draft = work.folder / RESULTS
@@ -267,6 +197,7 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
             {"name": layer, "reason": record.kept.get(layer, reason)}
             for layer, reason in done.kept.items()
         ],
+        "objective": plan.objective.to_json(),
         "metrics": {"default": None, **done.metrics},
         "folded": done.folded,
         "selection": done.selection.to_json() if done.selection else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from dashzoo.steps.before import require_writable
-from dashzoo.steps.train import TrainOptions, TrainPlan, plan_training
+from dashzoo.steps.plan import TrainOptions, TrainPlan, plan_training
 from dashzoo.workfiles import SearchRecord
 from dashzoo_export.bundle import WORK
 from dashzoo_export.lock import locked
@@ -86,6 +86,7 @@ def tune_into(
                 task,
                 _builds(network, task, spec, plan.device),
                 plan.recipe,
+                objective=plan.objective,
                 # A study of other kernels, data or epochs is another study.
                 name=f"{name} {_print_of(plan, spec)}",
                 title=name,
@@ -119,6 +120,7 @@ def tune(
     storage: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    trust: Sequence[str] = (),
     on_epoch: OnEpoch = quiet,
 ) -> dict[str, Any]:
     """Tune learning rate, weight decay, momentum and dropout for the training after a search.
@@ -133,6 +135,7 @@ def tune(
         baseline: also tune the default kernels.
         storage: URL of a database, for several workers at a time; None keeps one in ``folder``.
         device, threads: see `search`.
+        trust: see `train`.
         on_epoch: told after every trial.
 
     Returns:
@@ -145,7 +148,9 @@ def tune(
     record = SearchRecord.read(folder)
     require_writable(folder)
     options = TrainOptions(epochs=epochs, baseline=baseline)
-    plan = plan_training(folder, record, options, device=resolve_device(device), threads=threads)
+    plan = plan_training(
+        folder, record, options, device=resolve_device(device), threads=threads, trust=trust
+    )
     return tune_into(folder, plan, trials=trials, storage=storage, on_epoch=on_epoch)
 
 
@@ -182,6 +187,7 @@ def _print_of(plan: TrainPlan, spec: KernelSpec) -> str:
         "network": plan.record.network,
         "spec": spec.to_json(),
         "recipe": plan.recipe.to_json(),
+        "objective": plan.objective.to_json(),
         "seed": plan.record.seed,
         "device": plan.device.type,
     }
