@@ -57,20 +57,21 @@ class Row:
 
 ROWS = {
     "1 layer": Row(1),
-    "2 layers": Row(2, seeds=7),
-    "3 layers": Row(3, seeds=3),
+    "2 layers": Row(2),
+    "3 layers": Row(3, samples=12000),
+    "4 layers": Row(4, samples=16000, seeds=3),
+    "6 layers": Row(6, samples=24000, seeds=3),
     "1 layer, 1000 samples": Row(1, samples=1000, seeds=5),
+    "3 layers, 4000 samples": Row(3, seeds=3),
     "1 layer, noise 0.5": Row(1, noise=0.5, seeds=5),
+    "2 layers, noise 0.5": Row(2, noise=0.5, samples=12000, seeds=3),
     "2 layers of k3 d1": Row(2, small=True, seeds=3),
-    "2 layers, shuffled labels": Row(2, shuffled=True, seeds=1),
+    "2 layers, shuffled labels": Row(2, shuffled=True, seeds=3),
     "2-D, 1 layer": Row(1, dims=2, seeds=2),
+    "2-D, 2 layers": Row(2, dims=2, samples=8000, seeds=3),
     "1 layer, mixture": Row(1, method="mixture", seeds=3),
     "2 layers, mixture": Row(2, method="mixture", seeds=2),
     # Not in the committed results: hours.
-    "6 layers": Row(6),
-    "2 layers, 1000 samples": Row(2, samples=1000),
-    "2 layers, noise 0.5": Row(2, noise=0.5),
-    "2-D, 2 layers": Row(2, dims=2),
     "1 layer, no scout": Row(1, method="no scout"),
     "2 layers, no scout": Row(2, method="no scout"),
 }

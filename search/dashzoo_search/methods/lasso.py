@@ -10,6 +10,12 @@ and the layer is scaled back to the norm it was drawn with: the norm layer after
 meaningless, so otherwise all choices would shrink together instead of competing. An adaptive step
 moves each weight by about η times the signal-to-noise ratio of its gradient, so a choice survives
 where that ratio, over its weights, exceeds λ: the price has no unit and needs no tuning to a loss.
+
+Two more things make layers compete on equal terms. A step of size η moves weights of size ρ by
+η/ρ, and a layer of few input channels is drawn with large weights: next to others it hardly moves,
+and they fit the labels to whatever it was drawn with. So `rates` gives every layer the relative
+speed of the fastest. And λ grows in proportion to training from 0, because in the beginning, while
+the other layers are still noise, even the right choice has little signal to show.
 """
 
 from __future__ import annotations
@@ -31,7 +37,7 @@ class GroupLasso:
     Args:
         layers: `AggConv`s with separate weights, as they were drawn; they become plain sums, and
             their α is frozen.
-        price: λ ≥ 0.
+        price: λ ≥ 0 at the end.
     """
 
     def __init__(self, layers: Mapping[str, AggConv], price: float) -> None:
@@ -45,15 +51,34 @@ class GroupLasso:
                 layer.weight.div_(math.sqrt(len(layer.choices)))
                 self._norms[name] = float(layer.weight.norm())
 
-    def shrink(self, lr: float) -> None:
-        """The proximal step that follows an optimiser's step of learning rate ``lr``."""
+    def rates(self) -> dict[nn.Parameter, float]:
+        """Learning rate of each layer's weights, over that of the layer with the smallest ones."""
+        sizes = {
+            name: self._norms[name] / math.sqrt(layer.weight[0].numel())
+            for name, layer in self._layers.items()
+        }
+        least = min((size for size in sizes.values() if size > 0), default=1.0)
+        return {
+            layer.weight: sizes[name] / least if sizes[name] > 0 else 1.0
+            for name, layer in self._layers.items()
+        }
+
+    def shrink(self, lr: float, share: float = 1.0) -> None:
+        """The proximal step that follows an optimiser's step.
+
+        Args:
+            lr: the recipe's learning rate in that step, before `rates`.
+            share: of the training that is over, 0 to 1.
+        """
+        rates = self.rates()
         with torch.no_grad():
             for name, layer in self._layers.items():
                 weight = layer.weight
+                step = lr * rates[weight] * self._price * share
                 norms = self.norms(layer)
                 kernels = weight[0].numel()
                 numel = torch.tensor([c.taps * kernels for c in layer.choices], dtype=norms.dtype)
-                threshold = lr * self._price * numel.sqrt().to(norms.device)
+                threshold = step * numel.sqrt().to(norms.device)
                 left = (1 - threshold / norms.clamp_min(1e-12)).clamp_min(0)
                 if not left.any():
                     left[norms.argmax()] = 1.0

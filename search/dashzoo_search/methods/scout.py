@@ -31,7 +31,7 @@ from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
-from dashzoo_search.training.steps import Batches, Stepper, weight_optimizer
+from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_optimizer
 
 __all__ = ["Builds", "Scouted", "scout"]
 
@@ -113,7 +113,7 @@ def scout(
     layers = {n: layer for n, layer in supernet.layers.items() if isinstance(layer, AggConv)}
     lasso = GroupLasso(layers, price)
     wide, skipped = _losses(
-        supernet, "scout", fitted, heldout, recipe, lasso.shrink, objective, generator, on_epoch
+        supernet, "scout", fitted, heldout, recipe, lasso, objective, generator, on_epoch
     )
     plain, also_skipped = _losses(
         builds.plain(),
@@ -147,7 +147,7 @@ def _losses(
     fitted: Split,
     heldout: Split,
     recipe: Recipe,
-    after_step: Callable[[float], None] | None,
+    lasso: GroupLasso | None,
     objective: Objective,
     generator: torch.Generator,
     on_epoch: OnEpoch,
@@ -155,7 +155,9 @@ def _losses(
     device = next(network.parameters()).device
     batches = Batches(fitted, recipe.batch_size, device=device, generator=generator)
     weights = [p for p in network.parameters() if p.requires_grad]
-    optimizer, schedule = weight_optimizer(weights, recipe, recipe.epochs * len(batches))
+    steps = recipe.epochs * len(batches)
+    rates = lasso.rates() if lasso is not None else {}
+    optimizer, schedule = weight_optimizer(weights, recipe, steps, rates=rates)
     step = Stepper(
         network, weights, optimizer, schedule, objective=objective, precision=recipe.precision
     )
@@ -165,12 +167,12 @@ def _losses(
         for epoch in stage.epochs(recipe.epochs):
             network.train()
             losses = []
-            for x, y in batches:
-                lr = optimizer.param_groups[0]["lr"]
+            for done, (x, y) in enumerate(batches, (epoch - 1) * len(batches)):
+                lr = recipe.lr * one_cycle(done, steps)
                 losses.append(step(x, y))
                 # The first tenth lets every choice show what it can do.
-                if after_step is not None and epoch > 0.1 * recipe.epochs:
-                    after_step(lr)
+                if lasso is not None and epoch > 0.1 * recipe.epochs:
+                    lasso.shrink(lr, done / steps)
             _, value = judge.calibrate()
             stage.tell(sum(losses) / len(losses), value)
     judge.calibrate()

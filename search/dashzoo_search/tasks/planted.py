@@ -40,6 +40,9 @@ def planted_names() -> tuple[str, ...]:
 def load_planted(name: str, *, seed: int) -> Task:
     """A planted problem by name, ``planted/1d-3`` being three layers deep and one-dimensional.
 
+    It has 4000 training samples a layer: with fewer, deep ones cannot be learnt even by networks of
+    the right kernels.
+
     Args:
         name: one of `planted_names`.
         seed: chooses the kernels, the teacher and the samples.
@@ -51,7 +54,8 @@ def load_planted(name: str, *, seed: int) -> Task:
     if match is None or int(match[2]) > MOST_LAYERS:
         raise BadData(f"{name} is none of {', '.join(planted_names())}")
     dims, depth = int(match[1]), int(match[2])
-    return planted_task(planted_choices(dims, depth, seed=seed), seed=seed, name=name)
+    choices = planted_choices(dims, depth, seed=seed)
+    return planted_task(choices, samples=SAMPLES * depth, seed=seed, name=name)
 
 
 def planted_choices(dims: int, depth: int, *, seed: int) -> tuple[Choice, ...]:

@@ -17,7 +17,7 @@ from dashzoo_search.tasks import Split
 from dashzoo_search.tasks.planted import planted_task
 from dashzoo_search.training.progress import quiet
 from dashzoo_search.training.recipe import Recipe
-from dashzoo_search.training.steps import Stepper
+from dashzoo_search.training.steps import Stepper, weight_optimizer
 
 CHOICES = [Choice.cube(k, d, dims=1) for k in (3, 7) for d in (1, 3)]
 
@@ -130,3 +130,40 @@ def test_labels_of_a_planted_task_are_the_teachers():
     assert np.array_equal(shuffled.train.X, task.train.X)
     assert not np.array_equal(shuffled.train.y, task.train.y)
     assert isinstance(task.train, Split)
+
+
+def test_how_large_a_layer_was_drawn_does_not_decide_what_it_learns():
+    """Two layers of weights 8 times apart move, and lose choices, alike relative to their size."""
+    torch.manual_seed(0)
+    first = AggConv(2, 4, CHOICES, bias=False)
+    with torch.no_grad():
+        first.set_choice_weight(0, 0.05 * first.choice_weight(0))
+    large = AggConv(2, 4, CHOICES, bias=False)
+    large.load_state_dict(first.state_dict())
+    with torch.no_grad():
+        large.weight.mul_(8)
+    norms = nn.ModuleList([nn.BatchNorm1d(4, affine=False) for _ in range(2)])
+    lasso = GroupLasso({"small": first, "large": large}, price=3.0)
+    recipe = Recipe(epochs=1, batch_size=8, weight_decay=1e-2)
+    weights = [first.weight, large.weight]
+    optimizer, schedule = weight_optimizer(weights, recipe, 20, rates=lasso.rates())
+    x, target = torch.randn(64, 2, 40), torch.randn(64, 4, 40)
+    for step in range(20):
+        optimizer.zero_grad()
+        outputs = [norm(layer(x)) for norm, layer in zip(norms, (first, large), strict=True)]
+        sum(((output - target) ** 2).mean() for output in outputs).backward()
+        optimizer.step()
+        schedule.step()
+        lasso.shrink(recipe.lr, step / 20)
+    assert 0 < int((lasso.norms(first) == 0).sum()) < len(CHOICES)
+    torch.testing.assert_close(8 * first.weight, large.weight, rtol=0, atol=1e-2)
+
+
+def test_the_price_grows_from_nothing():
+    layer = AggConv(2, 3, CHOICES, bias=False)
+    lasso = GroupLasso({"a": layer}, price=0.5)
+    drawn = layer.weight.detach().clone()
+    lasso.shrink(0.1, 0.0)
+    torch.testing.assert_close(layer.weight.detach(), drawn)
+    lasso.shrink(0.1, 0.5)
+    assert not torch.allclose(layer.weight.detach(), drawn)
