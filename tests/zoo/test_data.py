@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import dashzoo
-from dashzoo_search.tasks import DataOptions
+from dashzoo.steps.search import plan_search
+from dashzoo_search.space import SearchSpace
+from dashzoo_search.tasks import DataOptions, register
+from dashzoo_search.tasks.task import make_task
 
 from .conftest import SEARCH
 
@@ -119,3 +122,25 @@ def test_a_folder_of_arrays_is_searched_like_an_archive(sequence_file, tmp_path)
         assert results["test_reads"] == 1
         weights[data.name] = (out / "model.safetensors").read_bytes()
     assert len(set(weights.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "searched"),
+    [
+        ({}, ((5, 9), (1, 2))),
+        ({"kernels": (3,)}, ((3,), (1, 2))),
+        ({"dilations": (4,)}, ((5, 9), (4,))),
+    ],
+)
+def test_a_task_may_bring_its_space(tmp_path, asked, searched):
+    register("mine/spaced", load_spaced)
+    plan = plan_search("mine/spaced", tmp_path, threads=1, device="cpu", **asked)
+    assert (plan.space.kernels, plan.space.dilations) == searched
+
+
+def load_spaced(*, seed):
+    X, y = np.random.default_rng(0).standard_normal((20, 1, 30)), np.arange(20) % 2
+    space = SearchSpace(kernels=(5, 9), dilations=(1, 2))
+    return make_task(
+        "mine/spaced", train=(X, y), test=(X, y), seed=seed, source="noise", space=space
+    )

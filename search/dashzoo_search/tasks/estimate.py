@@ -51,7 +51,7 @@ class Suggestion:
     Attributes:
         backbone: name of it.
         resize: side to interpolate large images to, or None.
-        kernels, dilations: DASH's sets, without those that reach beyond the samples.
+        kernels, dilations: the task's sets or DASH's, without those that reach beyond the samples.
     """
 
     backbone: str
@@ -92,15 +92,19 @@ class Estimate:
         return {**asdict(self), "total_seconds": self.total_seconds}
 
 
-def suggest(size: tuple[int, ...]) -> Suggestion:
+def suggest(size: tuple[int, ...], space: SearchSpace | None = None) -> Suggestion:
     """Backbone, kernel sizes and dilations for samples of ``size``.
+
+    Args:
+        size: length, or height and width.
+        space: of the task; None takes DASH's.
 
     >>> suggest((12,)).kernels, suggest((12,)).dilations
     ((3, 7, 11, 15, 19), (1, 3, 7))
     """
     resize = 224 if len(size) == 2 and max(size) > LARGEST_IMAGE else None
     shortest = min((resize,) if resize else size)
-    space = SearchSpace.default(len(size))
+    space = space or SearchSpace.default(len(size))
     return Suggestion(
         backbone=default_backbone(len(size)),
         resize=resize,

@@ -11,11 +11,14 @@ from dashzoo_search.errors import BadData, UnknownTask
 from dashzoo_search.rows import Array
 from dashzoo_search.tasks.arrays import arrays_task
 from dashzoo_search.tasks.digits import load_digits_task
+from dashzoo_search.tasks.nb360 import RECORDS, load_nb360
 from dashzoo_search.tasks.options import DataOptions
+from dashzoo_search.tasks.permuted import PERMUTED, load_permuted
 from dashzoo_search.tasks.pictures import load_faces, load_textures
 from dashzoo_search.tasks.planted import load_planted, planted_names
 from dashzoo_search.tasks.readers import FORMATS, SUFFIXES, find_reader
 from dashzoo_search.tasks.registry import load_registered, register, task_names
+from dashzoo_search.tasks.synthetic import SYNTHETIC, load_synthetic
 from dashzoo_search.tasks.task import Task
 from dashzoo_search.tasks.ucr import load_ucr, ucr_names
 
@@ -24,6 +27,14 @@ __all__ = ["load_file", "load_task", "read_file", "register", "task_names"]
 register("digits", load_digits_task)
 register("faces", load_faces)
 register("textures", load_textures)
+for _name in PERMUTED:
+    register(_name, partial(load_permuted, _name))
+for _name in SYNTHETIC:
+    register(_name, partial(load_synthetic, _name))
+for _name, _record in RECORDS.items():
+    if _record.status == "not run":
+        register(f"nb360/{_name}", partial(load_nb360, _record))
+register("nb360/darcy", partial(load_synthetic, "darcy"))
 for _name in ucr_names():
     register(f"ucr/{_name}", partial(load_ucr, _name), takes=("lengths", "size"))
 for _name in planted_names():

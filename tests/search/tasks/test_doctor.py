@@ -9,6 +9,7 @@ import pytest
 
 import dashzoo_search.tasks.doctor as doctor_module
 from dashzoo_search.errors import UnknownTask
+from dashzoo_search.space import SearchSpace
 from dashzoo_search.tasks import DataOptions
 from dashzoo_search.tasks.doctor import doctor
 from dashzoo_search.tasks.estimate import estimate, suggest
@@ -177,3 +178,9 @@ class TestEstimate:
     def test_suggestion(self, size, kernels, dilations, resize):
         told = suggest(size)
         assert (told.kernels, told.dilations, told.resize) == (kernels, dilations, resize)
+
+
+def test_the_space_of_the_task_is_suggested():
+    space = SearchSpace(kernels=(5, 99), dilations=(1, 40))
+    told = suggest((30,), space)
+    assert (told.kernels, told.dilations) == ((5,), (1,))

@@ -12,6 +12,10 @@ import pytest
 
 from dashzoo_search.errors import BadData, MissingRuntime, UnknownTask
 from dashzoo_search.tasks import load_task, task_names
+from dashzoo_search.tasks.kinds import KINDS
+from dashzoo_search.tasks.losses import LOSSES
+from dashzoo_search.tasks.metrics import METRICS
+from dashzoo_search.tasks.nb360 import RECORDS
 from dashzoo_search.tasks.pictures import COLUMNS
 from dashzoo_search.tasks.ucr import PUBLISHED, load_ucr, ucr_names
 
@@ -46,8 +50,14 @@ def test_every_bundled_classification_problem_has_a_name(data_folder):
             bundled.add(file.parent.name)
     assert bundled == set(ucr_names())
     planted = {name for name in task_names() if name.startswith("planted/")}
-    assert set(task_names()) - planted == {
-        "digits", "faces", "textures", *(f"ucr/{name}" for name in bundled),
+    mine = {name for name in task_names() if name.startswith("mine/")}  # of another test
+    assert set(task_names()) - planted - mine == {
+        "digits", "digits/permuted", "digits/sequential",
+        "faces", "textures", "textures/permuted",
+        "darcy", "darcy/small", "burgers/viscous", "burgers/sharp",
+        "adding/200", "adding/600", "copy/200", "motifs",
+        *(f"nb360/{name}" for name in RECORDS),
+        *(f"ucr/{name}" for name in bundled),
     }  # fmt: skip
     assert planted == {f"planted/{dims}d-{depth}" for dims in (1, 2) for depth in range(1, 7)}
 
@@ -200,3 +210,20 @@ def test_faces():
     one, other = load_task("faces", seed=1), load_task("faces", seed=2)
     assert (one.channels, one.size, one.classes) == (1, (25, 25), ("face", "other"))
     np.testing.assert_array_equal(one.test.open().X, other.test.open().X)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in task_names() if not n.startswith(("nb360/", "mine/"))])
+def test_every_task_loads_whole(name, tmp_path, monkeypatch):
+    for package in ("aeon", "sklearn", "skimage", "sktime"):
+        pytest.importorskip(package)
+    monkeypatch.setenv("DASHZOO_CACHE", str(tmp_path))
+    task = load_task(name)
+    test = task.test.open()
+    assert min(len(task.train), len(task.val), len(test)) > 0
+    assert task.source
+    assert task.outputs >= (2 if KINDS[task.kind].classes else 1)
+    assert task.kind in LOSSES[task.loss].kinds
+    assert task.kind in METRICS[task.metric].kinds
+    if task.space is not None:
+        task.space.check_against(task.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,11 +16,20 @@ from dashzoo_search.tasks.arrays import EXPECTED, NAMES
 from dashzoo_search.tasks.options import DataOptions
 from dashzoo_search.tasks.readers.bounds import check_room
 
-__all__ = ["is_array_folder", "read_array", "read_npy", "read_npz"]
+__all__ = ["is_array_folder", "read_array", "read_members", "read_npy", "read_npz"]
 
 
 def read_npz(path: Path, options: DataOptions) -> dict[str, Array]:
     """Read the arrays of an archive; those of other names are left alone.
+
+    Raises:
+        BadData: the file, or an array in it, cannot be read.
+    """
+    return dict(read_members(path, NAMES))
+
+
+def read_members(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Read those of ``names`` that an archive holds.
 
     Raises:
         BadData: the file, or an array in it, cannot be read.
@@ -29,7 +39,7 @@ def read_npz(path: Path, options: DataOptions) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             held = set(archive.namelist())
-            return {name: _member(archive, name, path) for name in NAMES if f"{name}.npy" in held}
+            return {name: _member(archive, name, path) for name in names if f"{name}.npy" in held}
     except BadData:
         raise
     except Exception as error:  # zipfile, too, raises more than BadZipFile on damaged bytes
