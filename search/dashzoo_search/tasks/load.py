@@ -24,21 +24,31 @@ from dashzoo_search.tasks.ucr import load_ucr, ucr_names
 
 __all__ = ["load_file", "load_task", "read_file", "register", "task_names"]
 
-register("digits", load_digits_task)
-register("faces", load_faces)
-register("textures", load_textures)
-for _name in PERMUTED:
-    register(_name, partial(load_permuted, _name))
-for _name in SYNTHETIC:
-    register(_name, partial(load_synthetic, _name))
+register("digits", load_digits_task, about="handwritten digits, 8×8")
+register("faces", load_faces, about="whether a patch of a photograph shows a face")
+register("textures", load_textures, about="brick, grass or gravel")
+for _name, (*_, _how) in PERMUTED.items():
+    register(_name, partial(load_permuted, _name), about=f"{_name.split('/')[0]}, {_how}")
+for _name, _synthetic in SYNTHETIC.items():
+    register(_name, partial(load_synthetic, _name), about=_synthetic.problem.source)
 for _name, _record in RECORDS.items():
-    if _record.status == "not run":
-        register(f"nb360/{_name}", partial(load_nb360, _record))
-register("nb360/darcy", partial(load_synthetic, "darcy"))
+    register(
+        f"nb360/{_name}",
+        partial(load_nb360, _record)
+        if _record.status == "not run"
+        else partial(load_synthetic, _name),
+        about=_record.what,
+        status=_record.status,
+    )
 for _name in ucr_names():
-    register(f"ucr/{_name}", partial(load_ucr, _name), takes=("lengths", "size"))
+    register(
+        f"ucr/{_name}",
+        partial(load_ucr, _name),
+        takes=("lengths", "size"),
+        about="of the UCR/UEA archive",
+    )
 for _name in planted_names():
-    register(_name, partial(load_planted, _name))
+    register(_name, partial(load_planted, _name), about="kernels to be found again")
 
 _NOTHING_SAID = DataOptions()
 

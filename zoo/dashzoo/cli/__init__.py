@@ -20,6 +20,8 @@ from dashzoo.cli.failure import failing_well
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "tasks": "List the tasks that have a name.",
+    "generate": "Draw the data of a generated task.",
     "doctor": "Look at data before anything runs: faults, leaks, time and memory.",
     "run": "Search, train, export and describe: data in, a complete bundle out.",
     "search": "Find the kernels for a task.",
