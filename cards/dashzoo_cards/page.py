@@ -12,6 +12,7 @@ from functools import cache
 import jinja2
 
 from dashzoo_cards import markdown, words
+from dashzoo_cards.comparison import comparison
 from dashzoo_cards.exported import Port
 from dashzoo_cards.facts import Facts
 from dashzoo_cards.markdown import Markdown, code, percent, plain, score
@@ -41,7 +42,7 @@ def render_card(facts: Facts) -> str:
             "arguments": words.arguments(facts),
             "budget": words.budget(facts),
             "choice": words.choice(facts),
-            "comparison": words.comparison(facts),
+            "comparison": comparison(facts),
             "inits": words.inits(facts),
             "length": _length(facts),
             "limits": words.limits(facts),
