@@ -170,13 +170,13 @@ class TestRefusals:
         with pytest.raises(BadData) as caught:
             load_task(f"nb360/{name}")
         told = str(caught.value)
-        assert f"put into $DASHZOO_DATA/nb360/{name}" in told
+        assert f", into $DASHZOO_DATA/nb360/{name}, and set DASHZOO_DATA" in told
         assert str([RECORDS[name].counts[0], *RECORDS[name].shape]) in told
         assert RECORDS[name].obtain in told
 
     def test_a_folder_without_the_files(self, folder):
         save_ours(folder("ecg"), small("ecg"), train=6)
-        with pytest.raises(BadData, match=r"nb360/ecg does not hold all of nb360/ecg; put into"):
+        with pytest.raises(BadData, match=r"nb360/ecg does not hold all of nb360/ecg; put X_train"):
             load_nb360(small("ecg"), seed=0)
 
     @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def load_nb360(record: Record, *, seed: int) -> Task:
     """
     folder = nb360_folder(record.name)
     if folder is None or not folder.is_dir():
-        where = folder or f"$DASHZOO_DATA/nb360/{record.name}, DASHZOO_DATA being a folder you set"
+        where = folder or f"$DASHZOO_DATA/nb360/{record.name}, and set DASHZOO_DATA to a folder"
         raise BadData(
             f"The data of nb360/{record.name} is not here: it cannot be distributed with dashzoo; "
             f"{_belongs(record, str(where))}"
@@ -137,5 +137,5 @@ def _belongs(record: Record, where: str) -> str:
         )
     )
     ours = f"{shapes}, and so val and test {list(record.counts[1:])}"
-    either = f"{', '.join(record.original.files)} or " if record.original else ""
-    return f"put into {where} {either}{ours} (to be had: {record.obtain})"
+    either = f"{', '.join(record.original.files)}, or " if record.original else ""
+    return f"put {either}{ours}, into {where} (to be had: {record.obtain})"
