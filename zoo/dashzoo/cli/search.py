@@ -46,5 +46,5 @@ def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
             for n, member in enumerate(found["front"])
         )
         click.echo(f"{axis}: {found['searched'][axis]:,}, by default {found['default'][axis]:,}.")
-        click.echo(f"To be had with train --pick N, for nats of predicted loss: {front}.")
+        click.echo(f"To be had with train --pick N, for so much more predicted loss: {front}.")
     click.echo(f"Next: dashzoo train {shlex.quote(str(out))}")
