@@ -118,7 +118,7 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
     suggestion = told = None
     if task is not None:
         findings += _symptoms(task)
-        suggestion = suggest(task.size, task.space)
+        suggestion = suggest(task.size, task.space, dense=task.dense)
         try:
             told = estimate(task, suggestion)
             findings += _room(told)

@@ -92,21 +92,25 @@ class Estimate:
         return {**asdict(self), "total_seconds": self.total_seconds}
 
 
-def suggest(size: tuple[int, ...], space: SearchSpace | None = None) -> Suggestion:
+def suggest(
+    size: tuple[int, ...], space: SearchSpace | None = None, *, dense: bool = False
+) -> Suggestion:
     """Backbone, kernel sizes and dilations for samples of ``size``.
 
     Args:
         size: length, or height and width.
         space: of the task; None takes DASH's.
+        dense: whether every position is told something.
 
     >>> suggest((12,)).kernels, suggest((12,)).dilations
     ((3, 7, 11, 15, 19), (1, 3, 7))
     """
-    resize = 224 if len(size) == 2 and max(size) > LARGEST_IMAGE else None
+    large = len(size) == 2 and max(size) > LARGEST_IMAGE
+    resize = 224 if large and not dense else None
     shortest = min((resize,) if resize else size)
     space = space or SearchSpace.default(len(size))
     return Suggestion(
-        backbone=default_backbone(len(size)),
+        backbone=default_backbone(len(size), dense=dense),
         resize=resize,
         kernels=tuple(k for k in space.kernels if (k - 1) // 2 < shortest) or (3,),
         dilations=tuple(d for d in space.dilations if d < shortest) or (1,),

@@ -156,7 +156,7 @@ class TestEstimate:
     def test_follows_the_data(self, save):
         X, y = healthy(40)
         task = load_file(save(X=X, y=y), seed=0)
-        told = estimate(task, suggest(task.size))
+        told = estimate(task, suggest(task.size, dense=task.dense))
         assert set(told.seconds) == {
             "search", "scout", "training", "default kernels", "final choice",
         }  # fmt: skip
@@ -178,6 +178,11 @@ class TestEstimate:
     def test_suggestion(self, size, kernels, dilations, resize):
         told = suggest(size)
         assert (told.kernels, told.dilations, told.resize) == (kernels, dilations, resize)
+
+
+def test_dense_images_keep_their_size_and_their_resolution():
+    told = suggest((600, 400), dense=True)
+    assert (told.backbone, told.resize) == ("wrn_16_1", None)
 
 
 def test_the_space_of_the_task_is_suggested():

@@ -115,7 +115,7 @@ def plan_search(
     if resize is not None and task.dims == 1:
         raise BadData("--resize is for images; sequences keep their length")
     network = Network(
-        backbone=backbone or default_backbone(task.dims),
+        backbone=backbone or default_backbone(task.dims, dense=task.dense),
         args=_plain(backbone_args or {}),
         resize=resize,
     )
