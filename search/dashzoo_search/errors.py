@@ -9,6 +9,7 @@ DashzooError
 ├── UnknownTask         LookupError         no task of that name
 ├── UnknownBackbone     LookupError         no backbone of that name
 ├── UnknownObjective    LookupError         no loss or metric of that name
+├── UnknownContestant   LookupError         nobody of that name in a panel
 ├── UnknownDevice       LookupError         no such device on this machine
 ├── BadBackbone         ValueError          a backbone that refuses its arguments or inputs
 ├── UnsupportedLayer    NotImplementedError a convolution the operator does not cover
@@ -45,6 +46,7 @@ __all__ = [
     "ParityFailed",
     "TrainingFailed",
     "UnknownBackbone",
+    "UnknownContestant",
     "UnknownDevice",
     "UnknownObjective",
     "UnknownTask",
@@ -102,6 +104,12 @@ class UnknownBackbone(_UnknownName):
     """No backbone of that name in timm or in dashzoo."""
 
     kind = "backbone"
+
+
+class UnknownContestant(_UnknownName):
+    """Nobody of that name takes part in panels."""
+
+    kind = "contestant"
 
 
 class UnknownDevice(_UnknownName):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dashzoo.prediction import predict
     from dashzoo.publishing import publish
     from dashzoo.steps.card import card
+    from dashzoo.steps.compare import compare
     from dashzoo.steps.export import export
     from dashzoo.steps.run import run
     from dashzoo.steps.search import search
@@ -38,6 +39,7 @@ _HOMES = {
     "KernelSpec": "dashzoo_search.spec",
     "SearchSpace": "dashzoo_search.spec",
     "card": "dashzoo.steps.card",
+    "compare": "dashzoo.steps.compare",
     "export": "dashzoo.steps.export",
     "load": "dashzoo.loading",
     "predict": "dashzoo.prediction",
@@ -54,6 +56,7 @@ __all__ = [
     "KernelSpec",
     "SearchSpace",
     "card",
+    "compare",
     "export",
     "load",
     "predict",

@@ -32,6 +32,7 @@ _COMMANDS = {
     "show": "Print what a bundle holds.",
     "predict": "Classify raw samples with a bundle.",
     "publish": "Copy a checked bundle to a folder.",
+    "compare": "Train a searched network and its rivals on equal terms.",
     "calibrate": "Measure what convolutions cost on this machine.",
 }
 

@@ -16,6 +16,7 @@ __all__ = [
     "folder_argument",
     "given",
     "machine_options",
+    "network_options",
     "resume_options",
     "search_options",
     "train_options",
@@ -115,8 +116,8 @@ def machine_options(command: Command) -> Command:
     )
 
 
-def search_options(command: Command) -> Command:
-    """What `dashzoo.search` takes, beside data and epochs."""
+def network_options(command: Command) -> Command:
+    """What is searched, and how anything is trained on it."""
     return _apply(
         command,
         [
@@ -141,6 +142,16 @@ def search_options(command: Command) -> Command:
             click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
             click.option("--lr", type=float, help="Peak learning rate of the weights."),
             click.option("--weight-decay", type=float, help="Weight decay of the weights."),
+        ],
+    )
+
+
+def search_options(command: Command) -> Command:
+    """What `dashzoo.search` takes, beside data and epochs."""
+    return _apply(
+        command,
+        [
+            network_options,
             click.option(
                 "--method",
                 type=click.Choice(["paths", "mixture"]),
