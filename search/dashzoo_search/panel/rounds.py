@@ -85,6 +85,7 @@ def play(
     *,
     seeds: int,
     fingerprint: str,
+    every: float | None = None,
 ) -> Outcome:
     """Let every contestant run with every seed, and keep each one's rows as they come.
 
@@ -94,6 +95,7 @@ def play(
         folder: that `claim` made the panel's.
         seeds: 0 … seeds − 1.
         fingerprint: that `claim` returned; checkpoints of other settings are refused by it.
+        every: least seconds between checkpoints, see `Journal`.
 
     Raises:
         BadData: the data of a seed has changed.
@@ -114,7 +116,7 @@ def play(
                 work = folder / "unfinished" / f"{seed:03d}-{contestant.name}"
                 reads = round_.task.test.reads
                 try:
-                    with Journal(work, fingerprint=fingerprint).active():
+                    with Journal(work, fingerprint=fingerprint, every=every).active():
                         made = {row.contestant: row for row in contestant.run(round_)}
                 except _ITS_OWN as error:
                     left_out[f"{contestant.name}, seed {seed}"] = str(error)
