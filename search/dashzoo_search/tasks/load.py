@@ -83,7 +83,7 @@ def load_task(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID)
         return load_file(path, seed=seed, options=options)
     if path.suffix.lower() in SUFFIXES:
         raise BadData(f"{data} does not exist; check the path")
-    hint = f"Give a file ({', '.join(FORMATS)}), or one of: {', '.join(task_names())}."
+    hint = f"Give data ({', '.join(FORMATS)}), or a name that `dashzoo tasks` lists."
     raise UnknownTask(data, task_names(), hint=hint)
 
 
