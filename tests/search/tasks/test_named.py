@@ -160,10 +160,10 @@ class TestNoSuchTask:
         assert near in caught.value.near
         assert f"No task or data file is called {typed!r}; nearest: {near}" in str(caught.value)
 
-    def test_all_names_where_none_is_near(self):
-        with pytest.raises(UnknownTask) as caught:
+    def test_where_all_names_are(self):
+        with pytest.raises(UnknownTask, match="`dashzoo tasks` lists") as caught:
             load_task("cifar100")
-        assert all(name in str(caught.value) for name in task_names())
+        assert len(str(caught.value)) < 400
 
     @pytest.mark.parametrize(
         ("typed", "told"),
