@@ -12,7 +12,6 @@ import pytest
 from dashzoo_cards.facts import load_facts
 from dashzoo_search.errors import BadBundle
 
-
 FLAGS = {"argmax_agree", "larger_is_better", "percent"}
 
 
