@@ -108,14 +108,14 @@ def test_only_train_is_learnt_from(task, monkeypatch, method):
             stepped.update(rows(split.X))
             super().__init__(split, *args, **kwargs)
 
-    def recorded(network, split, **kwargs):
+    def recorded(network, split, *rest, **kwargs):
         scored.update(rows(split.X))
-        return original(network, split, **kwargs)
+        return original(network, split, *rest, **kwargs)
 
     class Heard(Judge):
-        def __init__(self, network, split):
+        def __init__(self, network, split, *rest):
             stepped.update(rows(split.X))
-            super().__init__(network, split)
+            super().__init__(network, split, *rest)
 
     original = loop_module.evaluate
     for module in (mixture_module, paths_module, loop_module):
