@@ -22,6 +22,12 @@ import dashzoo
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "accuracy.json"
 TASKS: dict[str, dict[str, Any]] = {
+    "motifs": {
+        "backbone_args": {"width": 16},
+        "batch_size": 32,
+        "search_epochs": 5,
+        "epochs": 5,
+    },
     "ucr/GunPoint": {},
     "ucr/ItalyPowerDemand": {},
     "digits": {"backbone": "resnet18", "resize": 16, "search_epochs": 10, "epochs": 20},
