@@ -1,0 +1,77 @@
+"""The int8 form of a float32 graph: static, per channel, with quantise–dequantise pairs.
+
+Weights and activations are symmetric int8 and biases stay in float32, which is what TensorRT
+takes; ONNX Runtime fuses the pairs into integer operators on the CPU.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from dashzoo_export.session import require_runtime
+
+__all__ = ["CALIBRATION_SAMPLES", "quantized"]
+
+CALIBRATION_SAMPLES = 128
+_BATCH = 16
+
+
+def quantized(
+    model: onnx.ModelProto, samples: NDArray[np.float32], *, wide: Collection[str]
+) -> onnx.ModelProto:
+    """``model`` in int8, calibrated on the extremes of its activations.
+
+    Args:
+        model: float32.
+        samples: real ones [n, c, …].
+        wide: names of the nodes that stay in float32.
+
+    Raises:
+        MissingRuntime: onnxruntime is not installed.
+    """
+    require_runtime()
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
+    from onnxruntime.quantization import quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # it has no types
+        def __init__(self) -> None:
+            parts = range(0, len(samples), _BATCH)
+            self.batches = iter([{"input": samples[i : i + _BATCH]} for i in parts])
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.batches, None)
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "model.onnx"
+        quantize_static(
+            model,
+            path,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=sorted(wide),
+            extra_options={"ActivationSymmetric": True, "QuantizeBias": False},
+        )
+        return onnx.load(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the tool's advice about its own pre-processing off the user's terminal."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
