@@ -1,0 +1,94 @@
+"""Which form of a convolution is cheaper: counts of work, times constants.
+
+| constant, seconds | one for each |
+|---|---|
+| start | convolution |
+| row_mac, row_channel_mac | multiply-accumulate of a sequence's convolution, dense and depthwise |
+| plane_mac, plane_channel_mac | the same of a plane's |
+| dft_start | convolution by matrices |
+| transform_mac | multiply-accumulate of a transform's products |
+| mix_mac | multiply-accumulate of channels, frequency by frequency |
+| value | number that is turned, cut, padded or multiplied on its own |
+| constant | byte of matrices and spectrum |
+
+Direct convolution is kept unless it is `MARGIN` times as dear, for it is simpler and takes any
+length.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dashzoo_export.lower.plan import Plan, plans, spectrum_bytes
+from dashzoo_export.lower.plane import PlaneConv
+
+__all__ = ["MARGIN", "LoweringCosts", "best_plan", "direct_work", "matmul_work", "milliseconds"]
+
+MARGIN = 1.2
+
+Work = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweringCosts:
+    """Seconds for one of each thing that is counted; the defaults are one AVX-512 core's."""
+
+    start: float = 3e-5
+    row_mac: float = 2.7e-11
+    row_channel_mac: float = 5.4e-11
+    plane_mac: float = 3.2e-11
+    plane_channel_mac: float = 5.1e-11
+    dft_start: float = 1e-4
+    transform_mac: float = 2.3e-11
+    mix_mac: float = 5e-11
+    value: float = 1e-9
+    constant: float = 1e-10
+
+
+def milliseconds(work: Work, costs: LoweringCosts) -> float:
+    """Counts times constants."""
+    return 1000 * math.fsum(count * getattr(costs, name) for name, count in work.items())
+
+
+def direct_work(conv: PlaneConv, batch: int = 1) -> Work:
+    """Count what an ordinary convolution does."""
+    shape = "row" if conv.flat else "plane"
+    kind = "channel_mac" if conv.depthwise else "mac"
+    return {"start": 1, f"{shape}_{kind}": batch * conv.macs}
+
+
+def matmul_work(conv: PlaneConv, plan: Plan, batch: int = 1) -> Work:
+    """Count what `matmul.DFTMatmulConv` does."""
+    (k1, k2), (r1, r2), (m1, m2) = plan.grid, plan.rows_in, plan.rows_out
+    lines = batch * plan.tiles
+    signals = lines * conv.ins, lines * conv.outs
+    first = 2 * k1 * (r1 * r2 * signals[0] + m1 * m2 * signals[1])
+    second = 4 * k1 * k2 * (r2 * signals[0] + m2 * signals[1]) if k2 > 1 else 0
+    matrices = 2 * k1 * (r1 + m1)
+    if k2 > 1:
+        matrices += 4 * k2 * (r2 + m2) * (k1 if plan.factors else 1)
+    pairs = conv.outs * (conv.ins // conv.groups)
+    return {
+        "dft_start": 1,
+        "transform_mac": first + second,
+        "mix_mac": 0 if conv.depthwise else 4 * plan.frequencies * lines * pairs,
+        "value": r1 * r2 * signals[0] + (m1 * m2 + 2 * plan.frequencies) * signals[1],
+        "constant": 4 * matrices + spectrum_bytes(conv, plan),
+    }
+
+
+def best_plan(conv: PlaneConv, costs: LoweringCosts, batch: int = 1) -> Plan | None:
+    """The cheapest layout, or None if every one has too large a spectrum."""
+    return min(
+        plans(conv),
+        key=lambda plan: milliseconds(matmul_work(conv, plan, batch), costs),
+        default=None,
+    )
+
+
+def constants() -> tuple[str, ...]:
+    """Names of `LoweringCosts`."""
+    return tuple(field.name for field in dataclasses.fields(LoweringCosts))

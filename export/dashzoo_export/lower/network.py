@@ -1,0 +1,149 @@
+"""Lower a network: give each of its convolutions the form it is exported in."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from dashzoo_export.lower.aggregated import as_conv
+from dashzoo_export.lower.cost import (
+    MARGIN,
+    LoweringCosts,
+    best_plan,
+    direct_work,
+    matmul_work,
+    milliseconds,
+)
+from dashzoo_export.lower.matmul import DFTMatmulConv
+from dashzoo_export.lower.plan import SPECTRUM_LIMIT
+from dashzoo_export.lower.plane import PlaneConv
+from dashzoo_export.lower.record import LoweredLayer
+from dashzoo_search.errors import UnsupportedLayer
+from dashzoo_search.networks.convs import replace_module, trace_sizes
+from dashzoo_search.networks.searched import SearchedNet
+from dashzoo_search.ops import AggConv, PathConv
+from dashzoo_search.ops.fftconv import FFTConv
+
+__all__ = ["FORMS", "Lowered", "Lowering", "lower"]
+
+FORMS = ("conv", "dft_matmul", "dft_op")
+Lowering = Literal["auto", "conv", "dft_matmul", "dft_op"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """A network as it is exported.
+
+    Attributes:
+        network: a copy whose convolutions have their forms, in eval mode.
+        layers: what each convolution became, by qualified name in the backbone.
+    """
+
+    network: SearchedNet
+    layers: Mapping[str, LoweredLayer]
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Names of the layers that take inputs of one size only."""
+        return tuple(name for name, layer in self.layers.items() if layer.form != "conv")
+
+
+def lower(
+    net: SearchedNet,
+    size: tuple[int, ...],
+    *,
+    lowering: Lowering = "auto",
+    costs: LoweringCosts | None = None,
+    batch: int = 1,
+    dynamic: bool = False,
+) -> Lowered:
+    """Copy ``net`` and give its convolutions the form they are exported in.
+
+    Aggregated and sampled layers become the one convolution they are. Convolutions by Fourier
+    transform are `DFTMatmulConv`s, whose constants stay float32 whatever the copy is cast to.
+
+    Args:
+        net: any, on any device; it is left as it is.
+        size: of a raw sample, (l,) or (h, w).
+        lowering: ``"auto"``, the cheapest by the cost model for each layer, or one form for every
+            convolution with more than one tap.
+        costs: constants of the cost model.
+        batch: samples at a time that costs are reckoned for.
+        dynamic: whether lengths are to stay free, so that every layer must be ``conv``.
+
+    Raises:
+        UnsupportedLayer: a layer that has no form, or not the one wanted, with the reason.
+        BadBackbone: samples of a size the network does not take.
+    """
+    if lowering not in ("auto", *FORMS):
+        raise ValueError(f"lowering must be auto or one of {', '.join(FORMS)}, not {lowering!r}")
+    if dynamic and lowering in FORMS[1:]:
+        raise UnsupportedLayer(
+            f"{lowering} needs samples of one size; take the lowering conv, or a fixed size"
+        )
+    network = copy.deepcopy(net).eval()
+    for name, layer in list(network.backbone.named_modules()):
+        if isinstance(layer, AggConv | PathConv | FFTConv):
+            replace_module(network.backbone, name, as_conv(layer))
+    sizes = trace_sizes(network.backbone, network.preprocess(network.example_input(size)))
+    wanted = "conv" if dynamic else lowering
+    layers = {}
+    for name, (plane, out) in sizes.items():
+        conv = network.backbone.get_submodule(name)
+        assert isinstance(conv, nn.Conv2d)  # trace_sizes names no others
+        shape = PlaneConv.of(conv, (plane[0], plane[1]), (out[0], out[1]))
+        module, layers[name] = _lower_layer(
+            name, conv, shape, wanted, costs or LoweringCosts(), batch
+        )
+        replace_module(network.backbone, name, module)
+    return Lowered(network=network, layers=layers)
+
+
+def _lower_layer(
+    name: str, conv: nn.Conv2d, shape: PlaneConv, wanted: str, costs: LoweringCosts, batch: int
+) -> tuple[nn.Module, LoweredLayer]:
+    direct = milliseconds(direct_work(shape, batch), costs)
+    known = {"conv": direct}
+    plan = None
+    reason = _only_direct(conv)
+    if wanted == "conv":
+        return conv, LoweredLayer(form="conv", reason="asked for", conv=shape, predicted_ms=known)
+    if not reason:
+        plan = best_plan(shape, costs, batch)
+        if plan is None:
+            reason = f"its spectrum exceeds {SPECTRUM_LIMIT / 1e6:.0f} MB"
+        else:
+            known["dft_matmul"] = milliseconds(matmul_work(shape, plan, batch), costs)
+    if reason or plan is None:
+        if wanted != "auto" and conv.kernel_size != (1, 1):
+            raise UnsupportedLayer(
+                f"{name} has no form {wanted}: {reason}; take the lowering auto or conv"
+            )
+        return conv, LoweredLayer(form="conv", reason=reason, conv=shape, predicted_ms=known)
+    if wanted == "auto":
+        if direct <= MARGIN * known["dft_matmul"]:
+            return conv, LoweredLayer(form="conv", reason="cheaper", conv=shape, predicted_ms=known)
+        reason = "cheaper"
+    module = DFTMatmulConv(conv.weight, conv.bias, shape, plan)
+    return module, LoweredLayer(
+        form="dft_matmul",
+        reason=reason or "asked for",
+        conv=shape,
+        plan=str(plan),
+        predicted_ms=known,
+    )
+
+
+def _only_direct(conv: nn.Conv2d) -> str:
+    """Why a convolution can only be an ordinary one; empty if it need not be."""
+    if conv.kernel_size == (1, 1):
+        return "one tap"
+    if conv.padding_mode != "zeros":
+        return f"padding {conv.padding_mode}"
+    if type(conv) is not nn.Conv2d and type(conv).__name__ != "Conv2dSame":
+        return f"a {type(conv).__name__} makes its own weight"
+    return ""
