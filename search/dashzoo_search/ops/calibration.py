@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,16 @@ from dashzoo_search.ops.paths import Setting, convolve_all
 from dashzoo_search.ops.stopwatch import fastest
 from dashzoo_search.space import SearchSpace
 
-__all__ = ["Calibration", "Case", "calibrate", "cases", "fit", "table", "usual_latencies"]
+__all__ = [
+    "Calibration",
+    "Case",
+    "calibrate",
+    "cases",
+    "fit",
+    "fit_counts",
+    "table",
+    "usual_latencies",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,21 +134,31 @@ def calibrate(device: torch.device, *, quick: bool = False, budget: float = 0.1)
 
 
 def fit(measured: tuple[tuple[Case, float], ...]) -> Costs:
-    """Constants with the least absolute relative error, none negative.
+    """Constants with the least absolute relative error; what no case counts keeps its default."""
+    return Costs(**fit_counts([(_work(case), taken) for case, taken in measured]))
 
-    What no case counts keeps its default.
+
+def fit_counts(measured: Sequence[tuple[Mapping[str, float], float]]) -> dict[str, float]:
+    """Constants c ≥ 0 with the least |Σ count · c / seconds − 1|, for all that is counted.
+
+    Args:
+        measured: counts by name and the seconds they took, a case each.
+
+    >>> found = fit_counts([({"mac": 10}, 2.0), ({"mac": 30}, 6.0)])
+    >>> round(found["mac"], 6)
+    0.2
     """
-    names = [field.name for field in dataclasses.fields(Costs)]
+    names = sorted({n for counts, _ in measured for n, count in counts.items() if count})
     rows = np.zeros((len(measured), len(names)))
-    for row, (case, taken) in zip(rows, measured, strict=True):
-        for name, count in _work(case).items():
-            row[names.index(name)] = count / taken
+    for row, (counts, taken) in zip(rows, measured, strict=True):
+        for name, count in counts.items():
+            if count:
+                row[names.index(name)] = count / taken
     weights = np.ones(len(rows))
     for _ in range(20):  # towards least absolute errors: a disturbed measurement counts little
         constants = _least_squares(rows * weights[:, None], weights)
         weights = 1 / np.sqrt(np.maximum(np.abs(rows @ constants - 1), 0.05))
-    seen = np.abs(rows).sum(axis=0) > 0
-    return Costs(**{n: float(constants[i]) for i, n in enumerate(names) if seen[i]})
+    return dict(zip(names, map(float, constants), strict=True))
 
 
 def table(calibration: Calibration) -> dict[str, Any]:
