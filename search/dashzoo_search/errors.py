@@ -8,6 +8,7 @@ DashzooError
 ├── BadSpec             ValueError          a kernel spec that does not parse or fit
 ├── UnknownTask         LookupError         no task of that name
 ├── UnknownBackbone     LookupError         no backbone of that name
+├── UnknownLayer        LookupError         no convolution of that name in a backbone
 ├── UnknownObjective    LookupError         no loss or metric of that name
 ├── UnknownContestant   LookupError         nobody of that name in a panel
 ├── UnknownDevice       LookupError         no such device on this machine
@@ -48,6 +49,7 @@ __all__ = [
     "UnknownBackbone",
     "UnknownContestant",
     "UnknownDevice",
+    "UnknownLayer",
     "UnknownObjective",
     "UnknownTask",
     "UnsupportedLayer",
@@ -104,6 +106,12 @@ class UnknownBackbone(_UnknownName):
     """No backbone of that name in timm or in dashzoo."""
 
     kind = "backbone"
+
+
+class UnknownLayer(_UnknownName):
+    """No convolution of the backbone has that name, or matches that pattern."""
+
+    kind = "convolution of the backbone"
 
 
 class UnknownContestant(_UnknownName):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from dashzoo_search.networks.searched import SearchedNet
+from dashzoo_search.ops import AggConv, PathConv
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
 
@@ -31,9 +32,12 @@ def fold(supernet: Supernet, spec: KernelSpec) -> SearchedNet:
     supernet.select(spec)
     source = supernet.network
     folded = source.with_kernels(spec)
-    searched = tuple(f"backbone.{name}." for name in supernet.layers)
+    # A layer that stands in several places has a name for each.
+    everywhere = source.backbone.named_modules(remove_duplicate=False)
+    layers = {n: m for n, m in everywhere if isinstance(m, AggConv | PathConv)}
+    searched = tuple(f"backbone.{name}." for name in layers)
     state = {k: v for k, v in source.state_dict().items() if not k.startswith(searched)}
-    for name, layer in supernet.layers.items():
+    for name, layer in layers.items():
         chosen = layer.selected
         assert chosen is not None  # select() has just set it
         state[f"backbone.{name}.weight"] = layer.choice_weight(chosen).detach()

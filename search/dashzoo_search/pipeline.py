@@ -68,7 +68,15 @@ def run_search(
 
     def build(kind: Method) -> Supernet:
         net = build_network(network, task)
-        return build_supernet(net, space, task.size, kind=kind, weights=weights).to(device)
+        return build_supernet(
+            net,
+            space,
+            task.size,
+            kind=kind,
+            weights=weights,
+            rule=network.rule,
+            keep_weights=network.pretrained,
+        ).to(device)
 
     generator = seed_everything(seed)
     with memory_guard(*how.saving):

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dashzoo_search.networks.convs import ConvLayer, conv_layers
+from dashzoo_search.networks.convs import ConvLayer, conv_layers, out_of_reach
+from dashzoo_search.networks.create import create_backbone
 from dashzoo_search.networks.moments import Per
+from dashzoo_search.networks.rules import Rule
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.spec import Choice, KernelSpec
 from dashzoo_search.tasks.task import Task
@@ -22,7 +24,7 @@ POSITION_SAMPLES = 200  # from which a standard deviation is known to 5 %
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What is needed to build a `SearchedNet` for a task.
+    """What is needed to build a `SearchedNet` for a task, and what of it is searched.
 
     Args:
         backbone: its name.
@@ -32,6 +34,8 @@ class Network:
         input_norm: see `SearchedNet`.
         output_norm: the same of targets that are numbers; None normalises those of a dense task by
             position where it has `POSITION_SAMPLES` to train on, all others by channel.
+        pretrained: whether the backbone starts from timm's weights.
+        rule: which of its convolutions are searched.
     """
 
     backbone: str
@@ -40,10 +44,12 @@ class Network:
     coords: bool = False
     input_norm: Per = "channel"
     output_norm: Per | None = None
+    pretrained: bool = False
+    rule: Rule = field(default_factory=Rule)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict, as results.json has it."""
-        return {
+        value: dict[str, Any] = {
             "name": self.backbone,
             "args": dict(self.args),
             "resize": self.resize,
@@ -51,12 +57,20 @@ class Network:
             "input_norm": self.input_norm,
             "output_norm": self.output_norm,
         }
+        if self.pretrained:
+            value["pretrained"] = True
+        return value | self.rule.to_json()
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Network:
         """Read what `to_json` wrote; what older ones did not know has its default."""
-        known = ("args", "resize", "coords", "input_norm", "output_norm")
-        return cls(backbone=value["name"], **{key: value[key] for key in known if key in value})
+        known = ("args", "resize", "coords", "input_norm", "output_norm", "pretrained")
+        patterns = {key: value[key] for key in ("layers", "exclude") if key in value}
+        return cls(
+            backbone=value["name"],
+            rule=Rule.from_json(patterns),
+            **{key: value[key] for key in known if key in value},
+        )
 
 
 def build_network(
@@ -70,6 +84,7 @@ def build_network(
 
     Raises:
         UnknownBackbone, BadBackbone, BadSpec: as `SearchedNet` raises them.
+        BadBackbone: there are no pretrained weights, or they cannot be had.
     """
     net = SearchedNet(
         network.backbone,
@@ -85,6 +100,18 @@ def build_network(
         output_norm=_output_norm(network, task),
         size=task.size,
     )
+    if network.pretrained:
+        net.adopt(
+            create_backbone(
+                network.backbone,
+                dims=task.dims,
+                in_chans=net.preprocess.out_chans,
+                num_classes=task.outputs,
+                args=network.args,
+                dense=task.dense,
+                pretrained=True,
+            )
+        )
     net.fit_norms(task.train.X, task.train.y)
     return net.to(device or torch.device("cpu"))
 
@@ -101,14 +128,17 @@ def batch_macs(network: Network, task: Task, batch_size: int) -> int:
 
     Raises:
         BadBackbone: the backbone does not take samples of this size.
+        UnknownLayer: a pattern of its rule that matches no convolution.
     """
-    return batch_size * sum(layer.macs for layer in _conv_layers(network, task))
+    return batch_size * sum(layer.macs for layer in _conv_layers(network, task)[0])
 
 
-def _conv_layers(network: Network, task: Task) -> list[ConvLayer]:
+def _conv_layers(network: Network, task: Task) -> tuple[list[ConvLayer], dict[str, str]]:
+    """Every convolution, and what convolves but no search can reach, with the reason."""
     net = build_network(network, task)
     planes = net.preprocess(net.example_input(task.size, batch=2))
-    return list(conv_layers(net.backbone, planes, dims=task.dims))
+    layers = list(conv_layers(net.backbone, planes, dims=task.dims, rule=network.rule))
+    return layers, out_of_reach(net.backbone, {layer.name for layer in layers})
 
 
 def count_macs(net: SearchedNet, size: tuple[int, ...]) -> int:
@@ -127,8 +157,9 @@ def layer_table(
         A row for each of them as results.json has it, why the other convolutions are left alone,
         and a spec of the default kernels.
     """
-    rows, kept, own = [], {}, {}
-    for layer in _conv_layers(network, task):
+    layers, kept = _conv_layers(network, task)
+    rows, own = [], {}
+    for layer in layers:
         if layer.name in spec.layers and layer.choice is not None:
             rows.append(_layer_row(layer, layer.choice, spec.layers[layer.name]))
             own[layer.name] = layer.choice

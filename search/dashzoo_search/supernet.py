@@ -7,14 +7,15 @@ layers' qualified names in the backbone, the same as in a `KernelSpec`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dashzoo_search.errors import BadBackbone, BadSpec
-from dashzoo_search.networks.convs import ConvLayer, conv_layers, replace_module
+from dashzoo_search.networks.convs import ConvLayer, conv_layers, out_of_reach, replace_module
+from dashzoo_search.networks.rules import Rule
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.ops import AggConv, PathConv
 from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
@@ -107,6 +108,8 @@ def build_supernet(
     *,
     kind: Literal["paths", "mixture"] = "mixture",
     weights: Weights = "separate",
+    rule: Rule | None = None,
+    keep_weights: bool = False,
 ) -> Supernet:
     """Swap the searchable convolutions of ``network`` for layers over many kernels, in place.
 
@@ -118,15 +121,20 @@ def build_supernet(
             backbone's own kernel among their choices whatever the space.
         weights: of a mixture: ``"separate"`` gives each choice its own, ``"shared"`` all of a layer
             one kernel, so that memory does not grow with their number.
+        rule: which convolutions are searched of those that can be; None: the default.
+        keep_weights: whether the choice that is the backbone's own kernel starts from the
+            backbone's weights, as pretrained ones want it. In `PathConv`s larger ones of its
+            dilation then start as the same function.
 
     Raises:
         BadBackbone: nothing in this backbone can be searched on inputs of that size.
+        UnknownLayer: a pattern of the rule that matches no convolution.
     """
     planes = network.preprocess(network.example_input(size, batch=2))
     layers: dict[str, Layer] = {}
     kept: dict[str, str] = {}
     seen: dict[str, tuple[int, ...]] = {}
-    for layer in list(conv_layers(network.backbone, planes, dims=network.dims)):
+    for layer in list(conv_layers(network.backbone, planes, dims=network.dims, rule=rule)):
         choices = space.fitting(layer.size)
         if kind == "paths" and layer.choice is not None and layer.choice not in choices:
             choices = (layer.choice, *choices)
@@ -137,9 +145,12 @@ def build_supernet(
         if reason:
             kept[layer.name] = reason
             continue
-        layers[layer.name] = _layer(layer, choices, kind, weights)
+        layers[layer.name] = made = _layer(layer, choices, kind, weights)
+        if keep_weights:
+            _start_from(made, layer.conv, choices, layer.choice)
         seen[layer.name] = (1,) * (2 - network.dims) + layer.size
-        replace_module(network.backbone, layer.name, layers[layer.name])
+        replace_module(network.backbone, layer.name, made)
+    kept |= out_of_reach(network.backbone, kept)
     if not layers:
         resize = "--resize, " if network.dims == 2 else ""
         some = next(iter(kept.items()), ("its layers", "no convolution"))
@@ -165,3 +176,14 @@ def _layer(layer: ConvLayer, choices: tuple[Choice, ...], kind: str, weights: We
     assert layer.choice is not None  # a layer without one is never searched
     first = choices.index(layer.choice)
     return PathConv(conv.in_channels, conv.out_channels, planes, first=first, **made)
+
+
+def _start_from(
+    layer: Layer, conv: nn.Conv2d, choices: Sequence[Choice], own: Choice | None
+) -> None:
+    """Give the choice that is ``own`` the weights of ``conv``."""
+    with torch.no_grad():
+        if layer.bias is not None and conv.bias is not None:
+            layer.bias.copy_(conv.bias)
+    if own in choices:
+        layer.set_choice_weight(choices.index(own), conv.weight)

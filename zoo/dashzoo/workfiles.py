@@ -235,6 +235,7 @@ class SearchRecord:
             task.size,
             kind=self.options["method"],
             weights=self.options.get("weights", "separate"),
+            rule=network.rule,
         )
         load_weights(supernet, folder / _SUPERNET)
         return supernet

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from dashzoo_search.networks.convs import SHORTCUT_NAMES
+from dashzoo_search.networks.rules import SHORTCUT_NAMES
 
 __all__ = ["receptive_field", "windows"]
 

@@ -1,26 +1,35 @@
-"""Which convolutions of a backbone a search may change, and how to put a chosen kernel in place.
+"""The convolutions of a backbone, whether a search can change them, and how one is changed.
 
-A convolution is searched when it is an ordinary zero-padded `nn.Conv2d` with an odd kernel above
-size 1 whose outputs stay centred on its inputs (padding d(k−1)/2), is not on a shortcut or
-downsample path nor in a decoder, and sees a plane on which at least two choices differ. All others
+A convolution can be searched when it is zero-padded and of an odd kernel above size 1 whose
+outputs stay centred on its inputs (padding d(k−1)/2), and when it sees a plane on which at least
+two choices differ; depthwise and strided ones too. `rules` tells which of those are. All others
 are kept as they are, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+from timm.layers.cond_conv2d import CondConv2d
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from dashzoo_search.errors import BadBackbone, BadSpec
+from dashzoo_search.networks.rules import Rule
 from dashzoo_search.spec import Choice, KernelSpec
 
-__all__ = ["ConvLayer", "apply_spec", "conv_layers", "make_conv", "replace_module", "trace_sizes"]
-
-SHORTCUT_NAMES = frozenset({"shortcut", "downsample", "skip", "residual", "proj_shortcut"})
-DECODER = "decoder"
+__all__ = [
+    "ConvLayer",
+    "apply_spec",
+    "conv_layers",
+    "make_conv",
+    "out_of_reach",
+    "replace_module",
+    "same_kernel",
+    "trace_sizes",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +100,7 @@ def trace_sizes(net: nn.Module, x: Tensor) -> dict[str, tuple[tuple[int, ...], t
     except (RuntimeError, ValueError, AssertionError) as error:
         raise BadBackbone(
             f"The backbone does not take inputs of shape {list(x.shape[1:])}: {error}; "
-            "try --resize, or another backbone"
+            f"try {'--resize, or ' if x.shape[-2] > 1 else ''}another backbone"
         ) from error
     finally:
         net.train(training)
@@ -100,41 +109,66 @@ def trace_sizes(net: nn.Module, x: Tensor) -> dict[str, tuple[tuple[int, ...], t
     return sizes
 
 
-def conv_layers(backbone: nn.Module, x: Tensor, *, dims: int) -> Iterator[ConvLayer]:
+def conv_layers(
+    backbone: nn.Module, x: Tensor, *, dims: int, rule: Rule | None = None
+) -> Iterator[ConvLayer]:
     """Every convolution of ``backbone``, with the reason where a search must leave it alone.
 
     Args:
         backbone: a network on planes.
         x: one batch as the backbone takes it, [b, c, h, w] (h = 1 for sequences).
         dims: axes of the signal, 1 or 2.
+        rule: which of those that can be searched are; None: the default.
+
+    Raises:
+        BadBackbone: the backbone does not take ``x``.
+        UnknownLayer: a pattern of the rule that matches no convolution.
     """
+    rule = rule or Rule()
     sizes = trace_sizes(backbone, x)
-    for name, module in backbone.named_modules():
-        if not isinstance(module, nn.Conv2d) or name not in sizes:
-            continue
+    convs = {n: m for n, m in backbone.named_modules() if isinstance(m, nn.Conv2d) and n in sizes}
+    rule.check(convs)
+    for name, conv in convs.items():
         size, out_size = (full[-dims:] for full in sizes[name])
-        choice, reason = _choice_of(module, dims)
-        if not reason and SHORTCUT_NAMES.intersection(name.split(".")):
-            reason = "on a shortcut path"
-        if not reason and DECODER in name.split("."):
-            reason = "in the decoder"
+        choice, reason = _choice_of(conv, dims)
         yield ConvLayer(
-            name=name, conv=module, choice=choice, size=size, out_size=out_size, reason=reason
+            name=name,
+            conv=conv,
+            choice=choice,
+            size=size,
+            out_size=out_size,
+            reason=reason or rule.reason(name),
         )
+
+
+def out_of_reach(backbone: nn.Module, known: Collection[str]) -> dict[str, str]:
+    """What convolves in ``backbone`` but is none of the layers ``known``, with the reason."""
+    found = {}
+    for name, module in backbone.named_modules():
+        if name in known or getattr(module, "kernel_size", (1, 1)) in (1, (1, 1)):
+            continue
+        if isinstance(module, nn.Conv2d):
+            found[name] = "its forward pass is not called"
+        elif isinstance(module, CondConv2d | nn.ConvTranspose2d):
+            found[name] = f"a {type(module).__name__}, not an ordinary convolution"
+    return found
 
 
 def _choice_of(conv: nn.Conv2d, dims: int) -> tuple[Choice | None, str]:
     kernel, dilation = conv.kernel_size, conv.dilation
     if kernel == (1, 1):
         return Choice.cube(1, 1, dims=dims), "kernel size 1"
-    if type(conv) is not nn.Conv2d:
+    same = type(conv) is Conv2dSame
+    if not same and not _is_ordinary(conv):
         return None, f"a {type(conv).__name__}, not an ordinary convolution"
     if any(k % 2 == 0 for k in kernel):
         return None, "even kernel size"
     choice = Choice(kernel, dilation)
     if conv.padding_mode != "zeros":
         return choice, f"padding {conv.padding_mode}"
-    if conv.padding != choice.padding:
+    if same and max(conv.stride) > 1:
+        return choice, "a strided Conv2dSame, padded by the size of its input"
+    if not same and conv.padding not in (choice.padding, "same"):
         return choice, "outputs are not centred on inputs"
     if dims == 1:
         if kernel[0] != 1:
@@ -143,6 +177,12 @@ def _choice_of(conv: nn.Conv2d, dims: int) -> tuple[Choice | None, str]:
     if len(set(kernel)) > 1 or len(set(dilation)) > 1:
         return choice, "kernel is not square"
     return choice, ""
+
+
+def _is_ordinary(conv: nn.Conv2d) -> bool:
+    """Whether the class computes what `nn.Conv2d` does, whatever it is called."""
+    kind = type(conv)
+    return kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward
 
 
 def make_conv(like: nn.Conv2d, choice: Choice) -> nn.Conv2d:
@@ -162,10 +202,18 @@ def make_conv(like: nn.Conv2d, choice: Choice) -> nn.Conv2d:
     )
 
 
+def same_kernel(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two convolutions of a backbone have the same kernel size and dilation."""
+    return all(getattr(one, key) == getattr(other, key) for key in ("kernel_size", "dilation"))
+
+
 def replace_module(root: nn.Module, name: str, module: nn.Module) -> None:
-    """Put ``module`` where ``name`` stands in ``root``."""
-    parent, _, leaf = name.rpartition(".")
-    setattr(root.get_submodule(parent), leaf, module)
+    """Put ``module`` where ``name`` stands in ``root``, and wherever else the same module does."""
+    old = root.get_submodule(name)
+    for parent in list(root.modules()):
+        for leaf, child in list(parent._modules.items()):
+            if child is old:
+                setattr(parent, leaf, module)
 
 
 def apply_spec(backbone: nn.Module, spec: KernelSpec) -> None:

@@ -15,7 +15,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import Tensor, nn
 
 from dashzoo_search.errors import BadBackbone
-from dashzoo_search.networks.convs import apply_spec
+from dashzoo_search.networks.convs import apply_spec, same_kernel
 from dashzoo_search.networks.create import create_backbone
 from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.postprocess import Postprocess
@@ -145,6 +145,20 @@ class SearchedNet(nn.Module):
         """The same network with other kernels (None: the backbone's own) and fresh weights."""
         args = {**self.model_args, "num_classes": self.num_classes, "kernels": kernels}
         return SearchedNet(**args).to(self.preprocess.mean.device)
+
+    def adopt(self, backbone: nn.Module) -> None:
+        """Take the weights of ``backbone``, the same one with kernels of its own, pretrained say.
+
+        Layers whose kernel is another keep theirs.
+        """
+        modules = dict(backbone.named_modules())
+        kept = tuple(
+            f"{name}."
+            for name in self.spec.layers
+            if not same_kernel(modules[name], self.backbone.get_submodule(name))
+        )
+        state = {k: v for k, v in backbone.state_dict().items() if not k.startswith(kept)}
+        self.backbone.load_state_dict(state, strict=False)
 
     def fit_norms(self, X: Array, y: Array) -> None:
         """Normalise by samples ``X`` [n, c, …] and, where outputs are scaled, targets ``y``."""

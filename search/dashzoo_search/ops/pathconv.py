@@ -112,6 +112,15 @@ class PathConv(nn.Module):
             master = master.narrow(axis, (master.shape[axis] - k) // 2, k)
         return master
 
+    def set_choice_weight(self, index: int, weight: Tensor) -> None:
+        """Write ``weight [o, c / groups, *kernel]`` into one choice.
+
+        Larger choices of its dilation have zeros around it, and so compute the same.
+        """
+        with torch.no_grad():
+            self.masters[self._master[index]].zero_()
+            self.choice_weight(index).copy_(weight)
+
     def select(self, index: int) -> None:
         """Settle on one choice, for good.
 

@@ -105,7 +105,9 @@ class Round:
             BadBackbone: there is no such layer.
         """
         net = build_network(self.network, self.task)
-        supernet = build_supernet(net, self.space, self.task.size, weights="shared")
+        supernet = build_supernet(
+            net, self.space, self.task.size, weights="shared", rule=self.network.rule
+        )
         return {name: supernet.choices(name) for name in supernet.layers}
 
     def own(self, spec: KernelSpec | None = None) -> KernelSpec:

@@ -64,14 +64,21 @@ def test_every_odd_case_is_kept_with_its_reason():
         "circular": "padding circular",
         "oblong": "kernel is not square",
         "shortcut": "on a shortcut path",
-        "same": "outputs are not centred on inputs",
+        "same": "",
         "point": "kernel size 1",
     }
 
 
-def test_timms_own_convs_are_left_alone():
+def test_same_padding_is_searched_where_it_is_centred():
     layers = layers_of(create_model("tf_efficientnet_b0"), torch.zeros(1, 3, 64, 64))
-    assert "Conv2dSame" in layers["conv_stem"].reason
+    assert "strided Conv2dSame" in layers["conv_stem"].reason
+    assert layers["blocks.0.0.conv_dw"].reason == ""
+
+
+def test_weight_standardised_convs_are_left_alone():
+    layers = layers_of(create_model("test_nfnet"), torch.zeros(1, 3, 64, 64))
+    reasons = {layer.reason for layer in layers.values()}
+    assert reasons == {"kernel size 1", "a ScaledStdConv2d, not an ordinary convolution"}
 
 
 def test_trace_leaves_mode_and_hooks_as_they_were():
@@ -126,8 +133,10 @@ def test_apply_spec_refuses_what_is_no_searchable_conv(name):
 def test_unknown_backbones_name_the_nearest():
     with pytest.raises(UnknownBackbone, match="resnet18"):
         create_backbone("resnet_18", dims=2, in_chans=3, num_classes=2)
-    with pytest.raises(UnknownBackbone, match="wrn1d"):
-        create_backbone("resnet18", dims=1, in_chans=3, num_classes=2)
+    with pytest.raises(UnknownBackbone, match=r"wrn1d.*are for sequences"):
+        create_backbone("wrn1", dims=1, in_chans=3, num_classes=2)
+    with pytest.raises(UnknownBackbone, match="take fno1d"):
+        create_backbone("fno2d", dims=1, in_chans=3, num_classes=2)
     with pytest.raises(UnknownBackbone, match="sequences"):
         create_backbone("wrn1d", dims=2, in_chans=3, num_classes=2)
 

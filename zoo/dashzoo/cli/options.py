@@ -58,6 +58,13 @@ def backbone_args(
     return args
 
 
+def _patterns(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """None where nothing is given, so that it can be left out."""
+    return given or None
+
+
 def _apply(command: Command, options: list[Callable[[Any], Any]]) -> Command:
     for option in reversed(options):
         command = option(command)
@@ -122,7 +129,9 @@ def network_options(command: Command) -> Command:
         command,
         [
             click.option(
-                "--backbone", help="wrn1d for sequences (default), any timm CNN for images."
+                "--backbone",
+                help="Any timm CNN, or one of ours; default: wrn1d for sequences, resnet18 for "
+                "images.",
             ),
             click.option(
                 "--backbone-arg",
@@ -136,6 +145,27 @@ def network_options(command: Command) -> Command:
                 "--resize",
                 type=click.IntRange(1),
                 help="Side to interpolate images to, inside the net.",
+            ),
+            click.option(
+                "--pretrained",
+                is_flag=True,
+                default=None,
+                help="Start the backbone from timm's weights.",
+            ),
+            click.option(
+                "--layers",
+                multiple=True,
+                callback=_patterns,
+                metavar="PATTERN",
+                help="Layers to search, such as 'stages.*.conv_dw'; may be repeated. Default: all "
+                "that can be, but for shortcuts.",
+            ),
+            click.option(
+                "--exclude",
+                multiple=True,
+                callback=_patterns,
+                metavar="PATTERN",
+                help="Layers to leave alone; may be repeated.",
             ),
             click.option("--kernels", type=Sizes(), help="Kernel sizes to search; odd."),
             click.option("--dilations", type=Sizes(), help="Dilations to search."),

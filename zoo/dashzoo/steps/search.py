@@ -19,6 +19,7 @@ from dashzoo_export.bundle import refuse_overwrite
 from dashzoo_search.choice import short_repr
 from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.networks.create import default_backbone
+from dashzoo_search.networks.rules import Rule
 from dashzoo_search.pipeline import run_search
 from dashzoo_search.plan import Network, batch_macs
 from dashzoo_search.search import SearchOptions
@@ -86,6 +87,9 @@ def plan_search(
     backbone: str | None = None,
     backbone_args: Mapping[str, Any] | None = None,
     resize: int | None = None,
+    pretrained: bool = False,
+    layers: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
     kernels: tuple[int, ...] | None = None,
     dilations: tuple[int, ...] | None = None,
     epochs: int | None = None,
@@ -118,6 +122,8 @@ def plan_search(
         backbone=backbone or default_backbone(task.dims, dense=task.dense),
         args=_plain(backbone_args or {}),
         resize=resize,
+        pretrained=pretrained,
+        rule=Rule(layers=tuple(layers), exclude=tuple(exclude)),
     )
     space = _space(kernels, dilations, (resize,) * 2 if resize else task.size, task.space)
     recipe = Recipe.for_samples(
@@ -213,6 +219,9 @@ def search(
             - ``backbone``: default ``wrn1d`` for sequences, ``resnet18`` for images,
             - ``backbone_args``: further keyword arguments of the backbone,
             - ``resize``: side length to interpolate images to, inside the network,
+            - ``pretrained``: whether the backbone starts from timm's weights, which are fetched,
+            - ``layers``, ``exclude``: patterns of the layers to search and to leave alone, see
+              `Rule`,
             - ``kernels``, ``dilations``: the sets to search; None takes the task's, or DASH's, as
               far as they fit the samples,
             - ``epochs``: of the search; None takes what training would, a mixture half of it,

@@ -28,7 +28,8 @@ def check_budget(
     """
     how = options.how
     if isinstance(how, Paths) and how.bounded:
-        supernet = build_supernet(build_network(network, task), space, task.size, kind="paths")
+        net = build_network(network, task)
+        supernet = build_supernet(net, space, task.size, kind="paths", rule=network.rule)
         Ledger.open(supernet, task.size, how, device=device)
 
 
