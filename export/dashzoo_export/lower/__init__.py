@@ -13,6 +13,7 @@ becomes of layers over many kernels), `cost` (which is cheaper), then `network`.
 
 from dashzoo_export.lower.aggregated import as_conv
 from dashzoo_export.lower.cost import LoweringCosts
+from dashzoo_export.lower.frequency import FrequencyConv
 from dashzoo_export.lower.matmul import DFTMatmulConv
 from dashzoo_export.lower.network import FORMS, Lowered, Lowering, lower
 from dashzoo_export.lower.record import LoweredLayer
@@ -20,6 +21,7 @@ from dashzoo_export.lower.record import LoweredLayer
 __all__ = [
     "FORMS",
     "DFTMatmulConv",
+    "FrequencyConv",
     "Lowered",
     "LoweredLayer",
     "Lowering",

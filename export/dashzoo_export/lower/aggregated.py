@@ -96,7 +96,7 @@ def _conv(
         dilation=dilation,  # type: ignore[arg-type]
         groups=layer.groups,
         bias=layer.bias is not None,
-        padding_mode=mode,
+        padding_mode=mode,  # type: ignore[arg-type]
         device=weight.device,
         dtype=weight.dtype,
     )

@@ -22,10 +22,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashzoo_export.lower.plan import Plan, plans, spectrum_bytes
+from dashzoo_export.lower.plan import SPECTRUM_LIMIT, Plan, plans, spectrum_bytes
 from dashzoo_export.lower.plane import PlaneConv
+from dashzoo_export.lower.record import LoweredLayer
 
-__all__ = ["MARGIN", "LoweringCosts", "best_plan", "direct_work", "matmul_work", "milliseconds"]
+__all__ = [
+    "MARGIN",
+    "LoweringCosts",
+    "best_plan",
+    "choose",
+    "direct_work",
+    "matmul_work",
+    "milliseconds",
+]
 
 MARGIN = 1.2
 
@@ -78,6 +87,45 @@ def matmul_work(conv: PlaneConv, plan: Plan, batch: int = 1) -> Work:
         "value": r1 * r2 * signals[0] + (m1 * m2 + 2 * plan.frequencies) * signals[1],
         "constant": 4 * matrices + spectrum_bytes(conv, plan),
     }
+
+
+def choose(
+    conv: PlaneConv,
+    wanted: str,
+    costs: LoweringCosts,
+    *,
+    batch: int = 1,
+    only_direct: str = "",
+) -> LoweredLayer:
+    """Decide on a form.
+
+    Args:
+        conv: the convolution.
+        wanted: ``"auto"``, or a form, which is given if the layer has it.
+        costs: constants.
+        batch: samples at a time.
+        only_direct: why the layer can only be ``conv``, if so.
+    """
+    known = {"conv": milliseconds(direct_work(conv, batch), costs)}
+    plan = None if only_direct else best_plan(conv, costs, batch)
+    if plan is not None:
+        known["dft_matmul"] = milliseconds(matmul_work(conv, plan, batch), costs)
+    form, reason = wanted, "asked for"
+    if only_direct:
+        form, reason = "conv", only_direct
+    elif plan is None and wanted in ("auto", "dft_matmul"):
+        form, reason = "conv", f"its spectrum exceeds {SPECTRUM_LIMIT / 1e6:.0f} MB"
+    elif wanted == "auto":
+        form, reason = "conv", "cheaper"
+        if known["conv"] > MARGIN * known["dft_matmul"]:
+            form = "dft_matmul"
+    return LoweredLayer(
+        form=form,
+        reason=reason,
+        conv=conv,
+        plan=plan if form == "dft_matmul" else None,
+        predicted_ms=known,
+    )
 
 
 def best_plan(conv: PlaneConv, costs: LoweringCosts, batch: int = 1) -> Plan | None:

@@ -7,19 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from dashzoo_export.lower.aggregated import as_conv
-from dashzoo_export.lower.cost import (
-    MARGIN,
-    LoweringCosts,
-    best_plan,
-    direct_work,
-    matmul_work,
-    milliseconds,
-)
+from dashzoo_export.lower.cost import LoweringCosts, choose
+from dashzoo_export.lower.dft_op import DFTOpConv
 from dashzoo_export.lower.matmul import DFTMatmulConv
-from dashzoo_export.lower.plan import SPECTRUM_LIMIT
 from dashzoo_export.lower.plane import PlaneConv
 from dashzoo_export.lower.record import LoweredLayer
 from dashzoo_search.errors import UnsupportedLayer
@@ -28,7 +22,7 @@ from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.ops import AggConv, PathConv
 from dashzoo_search.ops.fftconv import FFTConv
 
-__all__ = ["FORMS", "Lowered", "Lowering", "lower"]
+__all__ = ["FORMS", "Lowered", "Lowering", "build", "lower"]
 
 FORMS = ("conv", "dft_matmul", "dft_op")
 Lowering = Literal["auto", "conv", "dft_matmul", "dft_op"]
@@ -64,7 +58,7 @@ def lower(
     """Copy ``net`` and give its convolutions the form they are exported in.
 
     Aggregated and sampled layers become the one convolution they are. Convolutions by Fourier
-    transform are `DFTMatmulConv`s, whose constants stay float32 whatever the copy is cast to.
+    transform are `FrequencyConv`s, whose constants stay float32 whatever the copy is cast to.
 
     Args:
         net: any, on any device; it is left as it is.
@@ -106,44 +100,32 @@ def lower(
 def _lower_layer(
     name: str, conv: nn.Conv2d, shape: PlaneConv, wanted: str, costs: LoweringCosts, batch: int
 ) -> tuple[nn.Module, LoweredLayer]:
-    direct = milliseconds(direct_work(shape, batch), costs)
-    known = {"conv": direct}
-    plan = None
-    reason = _only_direct(conv)
-    if wanted == "conv":
-        return conv, LoweredLayer(form="conv", reason="asked for", conv=shape, predicted_ms=known)
-    if not reason:
-        plan = best_plan(shape, costs, batch)
-        if plan is None:
-            reason = f"its spectrum exceeds {SPECTRUM_LIMIT / 1e6:.0f} MB"
-        else:
-            known["dft_matmul"] = milliseconds(matmul_work(shape, plan, batch), costs)
-    if reason or plan is None:
-        if wanted != "auto" and conv.kernel_size != (1, 1):
-            raise UnsupportedLayer(
-                f"{name} has no form {wanted}: {reason}; take the lowering auto or conv"
-            )
-        return conv, LoweredLayer(form="conv", reason=reason, conv=shape, predicted_ms=known)
-    if wanted == "auto":
-        if direct <= MARGIN * known["dft_matmul"]:
-            return conv, LoweredLayer(form="conv", reason="cheaper", conv=shape, predicted_ms=known)
-        reason = "cheaper"
-    module = DFTMatmulConv(conv.weight, conv.bias, shape, plan)
-    return module, LoweredLayer(
-        form="dft_matmul",
-        reason=reason or "asked for",
-        conv=shape,
-        plan=str(plan),
-        predicted_ms=known,
-    )
+    choice = choose(shape, wanted, costs, batch=batch, only_direct=_only_direct(conv))
+    if wanted not in ("auto", choice.form) and max(conv.kernel_size) > 1:
+        raise UnsupportedLayer(
+            f"{name} has no form {wanted}: {choice.reason}; take the lowering auto or conv"
+        )
+    return build(conv, choice), choice
+
+
+def build(conv: nn.Conv2d, layer: LoweredLayer) -> nn.Module:
+    """``conv`` in the form that was decided; itself if that is ``conv``."""
+    if layer.form == "dft_matmul":
+        assert layer.plan is not None  # as `choose` gives it
+        return DFTMatmulConv(conv.weight, conv.bias, layer.conv, layer.plan)
+    if layer.form == "dft_op":
+        return DFTOpConv(conv.weight, conv.bias, layer.conv)
+    return conv
 
 
 def _only_direct(conv: nn.Conv2d) -> str:
     """Why a convolution can only be an ordinary one; empty if it need not be."""
+    kind = type(conv)
+    plain = kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward
     if conv.kernel_size == (1, 1):
         return "one tap"
     if conv.padding_mode != "zeros":
         return f"padding {conv.padding_mode}"
-    if type(conv) is not nn.Conv2d and type(conv).__name__ != "Conv2dSame":
-        return f"a {type(conv).__name__} makes its own weight"
+    if not plain and kind is not Conv2dSame:
+        return f"a {kind.__name__} computes something of its own"
     return ""

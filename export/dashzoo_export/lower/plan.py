@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from dashzoo_export.lower.plane import PlaneConv
 
-__all__ = ["SPECTRUM_LIMIT", "Axis", "Plan", "plans", "spectrum_bytes"]
+__all__ = ["SPECTRUM_LIMIT", "Axis", "Plan", "plans", "spectrum_bytes", "whole"]
 
 Pair = tuple[int, int]
 
@@ -137,12 +137,17 @@ def plans(conv: PlaneConv) -> Iterator[Plan]:
     return (p for p in _laid_out(conv) if spectrum_bytes(conv, p) <= SPECTRUM_LIMIT)
 
 
+def whole(conv: PlaneConv) -> Plan:
+    """One segment, no factors: dense for a sequence, separable for a plane."""
+    return next(_laid_out(conv, longest=math.inf))
+
+
 def spectrum_bytes(conv: PlaneConv, plan: Plan) -> int:
     """Of the kernel's spectrum, real and imaginary part in float32."""
     return 8 * plan.frequencies * conv.outs * (conv.ins // conv.groups)
 
 
-def _laid_out(conv: PlaneConv) -> Iterator[Plan]:
+def _laid_out(conv: PlaneConv, longest: float = LONGEST_DENSE) -> Iterator[Plan]:
     widths = list(_axes(conv, 1))
     if not conv.flat:
         for height in _axes(conv, 0):
@@ -150,7 +155,7 @@ def _laid_out(conv: PlaneConv) -> Iterator[Plan]:
         return
     still = Axis(samples=1, outputs=1, stride=1, first=0, length=1)
     for width in widths:
-        if width.length <= LONGEST_DENSE:
+        if width.length <= longest:
             yield Plan(height=still, width=width)
         for second in SECOND_STEPS:
             first = -(-width.length // second)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dashzoo_export.lower.plan import Plan
 from dashzoo_export.lower.plane import PlaneConv
 
 __all__ = ["LoweredLayer"]
@@ -20,7 +21,7 @@ class LoweredLayer:
         form: one of `FORMS`.
         reason: why, in a few words.
         conv: channels, plane and kernel.
-        plan: how its transforms are laid out; empty for ``conv``.
+        plan: how its transforms are laid out in ``dft_matmul``; None for the others.
         predicted_ms: of each form that was possible, by the cost model, one sample at a time.
         measured_ms: of each form that was timed, see `measure`; empty unless asked for.
     """
@@ -28,7 +29,7 @@ class LoweredLayer:
     form: str
     reason: str
     conv: PlaneConv
-    plan: str = ""
+    plan: Plan | None = None
     predicted_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
     measured_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
@@ -38,7 +39,7 @@ class LoweredLayer:
             "form": self.form,
             "reason": self.reason,
             "conv": self.conv.to_json(),
-            "plan": self.plan or None,
+            "plan": None if self.plan is None else str(self.plan),
             "predicted_ms": {form: round(ms, 4) for form, ms in self.predicted_ms.items()},
             "measured_ms": {form: round(ms, 4) for form, ms in self.measured_ms.items()},
         }
