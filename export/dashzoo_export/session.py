@@ -2,62 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dashzoo_search.errors import BadBundle, MissingRuntime, UnknownDevice
+from dashzoo_export.providers import CPU, require_runtime, short_name, start, trouble
+from dashzoo_search.errors import BadBundle, DashzooError, MissingProvider
 
 __all__ = ["CPU", "open_session", "require_runtime"]
 
-CPU = "CPUExecutionProvider"
 
-
-def require_runtime() -> Any:
-    """Import onnxruntime.
-
-    Raises:
-        MissingRuntime: it is not installed; names the extra.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingRuntime("onnxruntime", "cpu") from error
-    return onnxruntime
-
-
-def open_session(model: Path | bytes, *, provider: str = CPU, threads: int | None = None) -> Any:
-    """An `onnxruntime.InferenceSession` on ``provider``.
-
-    ONNX Runtime falls back to the CPU without a word; this checks, and forbids it.
+def open_session(
+    model: Path | bytes,
+    *,
+    provider: str = CPU,
+    threads: int | None = None,
+    config: Mapping[str, str] | None = None,
+) -> Any:
+    """An `onnxruntime.InferenceSession` on ``provider``, every node of it.
 
     Args:
         model: a file, or its bytes.
-        provider: the execution provider's full name.
+        provider: ``cpu``, ``cuda`` or ``tensorrt``, or the runtime's own name of one.
         threads: cores for one operator; None lets the runtime decide.
+        config: session configuration entries, by the runtime's names.
 
     Raises:
         MissingRuntime: onnxruntime is not installed.
-        UnknownDevice: the provider is not available, or did not take the model.
-        BadBundle: the model does not load.
+        MissingProvider: the provider does not run here.
+        BadBundle: the model does not load, or holds a node the provider has no kernel for.
     """
     runtime = require_runtime()
-    available = runtime.get_available_providers()
-    if provider not in available:
-        raise UnknownDevice(provider, available, hint="For CUDA install 'dashzoo[gpu]'.")
+    short = short_name(provider)
     options = runtime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised
     if threads is not None:
         options.intra_op_num_threads = threads
-    if provider != CPU:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    source = model if isinstance(model, bytes) else str(model)
+    for key, value in (config or {}).items():
+        options.add_session_config_entry(key, value)
+    where = "The ONNX model" if isinstance(model, bytes) else str(model)
     try:
-        session = runtime.InferenceSession(source, options, providers=[provider])
-    except Exception as error:  # the runtime's own exception types are not public
-        where = "the ONNX model" if isinstance(model, bytes) else str(model)
-        raise BadBundle(f"{where} does not load on {provider}: {error}", field="onnx") from error
-    if session.get_providers()[0] != provider:
-        raise UnknownDevice(
-            provider, session.get_providers(), hint="The runtime fell back to another provider."
-        )
-    return session
+        if isinstance(model, Path) and not model.is_file():
+            raise BadBundle(f"{where} is not there; run 'dashzoo export' again", field="onnx")
+        return start(model if isinstance(model, bytes) else str(model), short, options)
+    except BadBundle:
+        raise
+    except Exception as error:
+        if short != "cpu" and (reason := trouble(short)):
+            raise MissingProvider(reason) from error
+        if isinstance(error, DashzooError):
+            raise
+        raise BadBundle(
+            f"{where} does not load on {short} ({error}); run 'dashzoo export' again", field="onnx"
+        ) from error

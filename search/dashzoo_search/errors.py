@@ -20,6 +20,7 @@ DashzooError
 ├── BadBundle           ValueError          a bundle that is damaged, foreign or incomplete
 ├── BundleExists        FileExistsError     an output folder that is already in use
 ├── MissingRuntime      ImportError         an optional package that is not installed
+├── MissingProvider     RuntimeError        an execution provider that does not run here
 └── ParityFailed        ArithmeticError     an export that does not compute the same
 ```
 
@@ -43,6 +44,7 @@ __all__ = [
     "BadSpec",
     "BundleExists",
     "DashzooError",
+    "MissingProvider",
     "MissingRuntime",
     "ParityFailed",
     "TrainingFailed",
@@ -179,6 +181,10 @@ class MissingRuntime(DashzooError, ImportError):
         self.package = package
         self.extra = extra
         super().__init__(f"{package} is not installed; run: pip install 'dashzoo[{extra}]'")
+
+
+class MissingProvider(DashzooError, RuntimeError):
+    """An execution provider of ONNX Runtime that does not exist, or does not run here."""
 
 
 class ParityFailed(DashzooError, ArithmeticError):
