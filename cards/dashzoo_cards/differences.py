@@ -49,11 +49,13 @@ def in_export(facts: Facts) -> Iterator[str]:
         yield "model.safetensors is missing"
     if facts.export is None:
         return
-    graph, weights = files.get("onnx/model.onnx"), files.get("model.safetensors")
-    if graph is None:
-        yield "onnx/model.onnx is missing though onnx/export.json describes it"
-    elif graph.sha256 != facts.export.sha256 or graph.bytes != facts.export.bytes:
-        yield "onnx/model.onnx is not the file onnx/export.json describes; export it again"
+    for name, told in facts.export.graphs.items():
+        graph = files.get(name)
+        if graph is None:
+            yield f"{name} is missing though onnx/export.json describes it"
+        elif graph.sha256 != told.sha256 or graph.bytes != told.bytes:
+            yield f"{name} is not the file onnx/export.json describes; export it again"
+    weights = files.get("model.safetensors")
     if weights is not None and weights.sha256 != facts.export.weights_sha256:
         yield "onnx/export.json was made from other weights than model.safetensors; export again"
 

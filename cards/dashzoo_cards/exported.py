@@ -1,4 +1,4 @@
-"""What `onnx/export.json` says: the exported graph and the proof that it computes the same."""
+"""What `onnx/export.json` says: the exported graphs and the proof that they compute the same."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from dashzoo_cards.fields import Fields
+from dashzoo_search.errors import BadBundle
 
-__all__ = ["Check", "Export", "Port"]
+__all__ = ["Check", "Export", "Graph", "Port"]
+
+SCHEMA_VERSION = 2
+MODEL = "onnx/model.onnx"
 
 _DTYPE = re.compile(r"[a-z]+[0-9]*")
 
@@ -35,62 +39,123 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One comparison of ONNX Runtime with torch on the same inputs.
+class Graph:
+    """One ONNX file: its precision, opset, size and hash."""
 
-    ``argmax_agree`` is None where outputs are no classes.
-    """
-
-    batch: int
-    inputs: str
-    max_abs: float
-    relative_to_max: float
-    argmax_agree: bool | None
+    precision: str
+    opset: int
+    bytes: int
+    sha256: str
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From one item of ``parity.checks``; raises BadBundle."""
+        """From one item of ``files``; raises BadBundle."""
         return cls(
-            batch=fields.integer("batch", low=1),
+            precision=fields.text("precision"),
+            opset=fields.integer("opset", low=1),
+            bytes=fields.integer("bytes"),
+            sha256=fields.sha256("sha256"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One comparison of a form of the network with torch in float64, on the same inputs.
+
+    ``agree`` of ``of`` have the same largest output; both are None where outputs are no classes.
+    """
+
+    form: str
+    inputs: str
+    batch: int
+    samples: int
+    relative_to_max: float
+    relative_mean: float
+    agree: int | None
+    of: int | None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From one item of ``certificate.network``; raises BadBundle."""
+        return cls(
+            form=fields.text("form"),
             inputs=fields.text("inputs"),
-            max_abs=fields.number("max_abs", low=0),
+            batch=fields.integer("batch", low=1),
+            samples=fields.integer("samples", low=1),
             relative_to_max=fields.number("relative_to_max", low=0),
-            argmax_agree=fields.flag_or_null("argmax_agree"),
+            relative_mean=fields.number("relative_mean", low=0),
+            agree=fields.integer_or_null("agree"),
+            of=fields.integer_or_null("of"),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An ONNX export; ``lowering`` maps each layer to the form it was written in."""
+    """An ONNX export.
 
-    opset: int
-    bytes: int
-    sha256: str
+    Attributes:
+        weights_sha256: of the weights it was made from.
+        input, output: of every file.
+        shortest: least extent of each free axis.
+        graphs: the files, by name in the bundle.
+        lowering: from each layer to the form it was written in.
+        tolerances: largest error of each precision.
+        computed: how each precision was run.
+        checks: of the certificate, end to end.
+        onnxruntime, provider: what ran them.
+    """
+
     weights_sha256: str
     input: Port
     output: Port
+    shortest: Mapping[str, int]
+    graphs: Mapping[str, Graph]
     lowering: Mapping[str, str]
-    tolerance: float
+    tolerances: Mapping[str, float]
+    computed: Mapping[str, str]
     checks: tuple[Check, ...]
     onnxruntime: str
     provider: str
 
+    @property
+    def main(self) -> Graph:
+        """The file in float32."""
+        return self.graphs[MODEL]
+
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """From ``onnx/export.json``; raises BadBundle."""
-        fields.one_of("schema_version", (1,))
-        parity, runtime = fields.inside("parity"), fields.inside("runtime")
-        lowering = fields.inside("lowering")
+        version = fields.values.get("schema_version")
+        if version == 1 and not isinstance(version, bool):
+            raise BadBundle(
+                f"{fields.file} is of an older dashzoo and proves less than a card tells; run "
+                "'dashzoo export' on the bundle again",
+                field=f"{fields.file}:schema_version",
+            )
+        fields.one_of("schema_version", (SCHEMA_VERSION,))
+        files, lowering, runtime, proof = map(
+            fields.inside, ("files", "lowering", "runtime", "certificate")
+        )
+        tolerances, computed = proof.inside("tolerances"), proof.inside("computed")
+        graphs = {name: Graph.read(files.inside(name)) for name in files.values}
+        if MODEL not in graphs:
+            files.fail(MODEL, "an object")
+        for graph in graphs.values():
+            computed.text(graph.precision)
+        shortest = fields.inside("input").inside("shortest")
         return cls(
-            opset=fields.integer("opset", low=1),
-            bytes=fields.integer("bytes"),
-            sha256=fields.sha256("sha256"),
             weights_sha256=fields.sha256("weights_sha256"),
             input=Port.read(fields.inside("input")),
             output=Port.read(fields.inside("output")),
-            lowering={name: lowering.text(name) for name in lowering.values},
-            tolerance=parity.number("tolerance", low=0),
-            checks=tuple(map(Check.read, parity.each("checks"))),
+            shortest={axis: shortest.integer(axis, low=1) for axis in shortest.values},
+            graphs=graphs,
+            lowering={name: lowering.inside(name).text("form") for name in lowering.values},
+            tolerances={
+                graph.precision: tolerances.inside(graph.precision).number("largest", low=0)
+                for graph in graphs.values()
+            },
+            computed={name: computed.text(name) for name in computed.values},
+            checks=tuple(map(Check.read, proof.each("network"))),
             onnxruntime=runtime.text("onnxruntime"),
             provider=runtime.text("provider"),
         )

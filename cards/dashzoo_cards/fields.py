@@ -92,6 +92,10 @@ class Fields:
             self.fail(name, f"an integer of at least {low}")
         return int(value)
 
+    def integer_or_null(self, name: str) -> int | None:
+        """An integer of at least 0, or null; the field itself must be there."""
+        return None if self._is_null(name) else self.integer(name)
+
     def number(self, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
         """A finite number in low … high."""
         value = self.values.get(name)

@@ -49,6 +49,7 @@ def render_card(facts: Facts) -> str:
             "lowering": words.lowering(facts),
             "outputs": words.outputs(facts.task),
             "parity": words.parity(facts),
+            "precisions": words.precisions(facts),
             "search": words.search(facts),
             "selection_seconds": words.seconds(selection.seconds) if selection else "",
             "table": words.table(facts),
@@ -118,6 +119,10 @@ def _onnx_shape(facts: Facts) -> Markdown:
 
 def _length(facts: Facts) -> str:
     what = "lengths" if facts.task.dims == 1 else "sizes"
-    fixed = facts.export and all(isinstance(n, int) for n in facts.export.input.shape[1:])
-    refused = "; the ONNX graph takes no other" if fixed else ""
-    return f"Other {what} were not tried{refused}."
+    told = ""
+    if facts.export:
+        told = "; the ONNX graph takes no other"
+    if facts.export and (free := facts.export.shortest):
+        least = " and ".join(f"{axis} from {n:,}" for axis, n in free.items())
+        told = f" for accuracy; the ONNX graph takes any {least}"
+    return f"Other {what} were not tried{told}."

@@ -18,6 +18,7 @@ __all__ = [
     "lowering",
     "outputs",
     "parity",
+    "precisions",
     "search",
     "table",
     "test_use",
@@ -184,20 +185,45 @@ def lowering(facts: Facts) -> Markdown:
     )
 
 
-def parity(facts: Facts) -> Markdown:
-    """The worst difference between ONNX Runtime and torch over all checks."""
+def parity(facts: Facts, precision: str = "fp32") -> Markdown:
+    """The worst difference between a file and torch in float64 over all checks."""
     export = facts.export
-    if export is None or not export.checks:
+    checks = [c for c in export.checks if c.form == precision] if export else []
+    if export is None or not checks:
         return Markdown("not measured")
-    worst = max(check.relative_to_max for check in export.checks)
-    held = "within" if worst <= export.tolerance else "**beyond**"
-    total = len(export.checks)
-    agree = [check.argmax_agree for check in export.checks if check.argmax_agree is not None]
-    same = f", same class in {sum(agree):,}" if agree else ""
+    worst, tolerance = max(c.relative_to_max for c in checks), export.tolerances[precision]
+    held = "within" if worst <= tolerance else "**beyond**"
+    counted = [c for c in checks if c.inputs == "real" and c.agree is not None and c.of]
+    same = ""
+    if counted:
+        most = max(counted, key=lambda check: check.samples)
+        same = f", same class for {most.agree:,} of {most.of:,} in validation"
     return Markdown(
-        f"{worst:.1e} of the largest output, {held} the tolerance of {export.tolerance:.0e} "
-        f"({total:,} checks{same})"
+        f"{worst:.1e} of the largest output, {held} the tolerance of {tolerance:.0e} "
+        f"({len(checks):,} checks{same})"
     )
+
+
+def precisions(facts: Facts) -> list[tuple[str, Markdown]]:
+    """Files other than that in float32: their names, sizes, and differences from torch."""
+    export = facts.export
+    if export is None:
+        return []
+    return [
+        (
+            name,
+            Markdown(
+                f"{graph.bytes:,} bytes, opset {graph.opset}; {parity(facts, graph.precision)}"
+                + _carried(export.computed[graph.precision])
+            ),
+        )
+        for name, graph in export.graphs.items()
+        if graph is not export.main
+    ]
+
+
+def _carried(how: str) -> Markdown:
+    return Markdown("" if how == "as it is" else f"; computed {plain(how)}")
 
 
 def alt_text(facts: Facts) -> Markdown:

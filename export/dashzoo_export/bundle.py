@@ -4,7 +4,8 @@
 config.json          timm's schema; kernels in model_args, provenance under the key "dashzoo"
 model.safetensors    weights, preprocessing buffers included
 results.json         every number the card prints
-onnx/model.onnx      onnx/export.json: lowering per layer, errors against torch
+onnx/model.onnx      in float32; model.fp16.onnx, model.bf16.onnx, model.int8.onnx if asked for
+onnx/export.json     lowering per layer, and the certificate: errors against torch
 figures/             README.md: the card
 SHA256SUMS           of all of the above; written last, so its presence means the bundle is whole
 search/              working files of the search; not part of the bundle, never published
@@ -54,10 +55,11 @@ README = "README.md"
 SUMS = "SHA256SUMS"
 WORK = "search"
 
+_PRECISIONS = tuple(f"onnx/model.{name}.onnx" for name in ("fp16", "bf16", "int8"))
 _FIGURES = ("figures/kernels.png", "figures/alpha.png")
 _WORKING = ("search.json", "supernet.safetensors", "data.npz")
 _REQUIRED = (CONFIG, WEIGHTS, RESULTS, ONNX, EXPORT, README)
-_OURS = (*_REQUIRED, *_FIGURES, SUMS, *(f"{WORK}/{name}" for name in _WORKING))
+_OURS = (*_REQUIRED, *_PRECISIONS, *_FIGURES, SUMS, *(f"{WORK}/{name}" for name in _WORKING))
 _MAX_JSON = 64 * 2**20
 
 

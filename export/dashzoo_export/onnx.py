@@ -1,8 +1,8 @@
-"""From a `SearchedNet` to one ONNX file that provably computes the same.
+"""From a network to one ONNX model in float32: traced, stripped, checked.
 
-Opset 18, dynamic batch, fixed sample size, weights inside the file. A sequence is a plane of
-height 1 inside the network, so its convolutions are 4-D, which the runtimes compute fastest; the
-only ops around them are one Unsqueeze and the normalisation.
+Opset 18, dynamic batch, weights inside the file; other axes only where they are asked to be free. A
+sequence is a plane of height 1 inside the network, so its convolutions are 4-D, which the runtimes
+compute fastest; the only ops around them are one Unsqueeze and the normalisation.
 """
 
 from __future__ import annotations
@@ -11,167 +11,149 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
+from torch import nn
 
-from dashzoo_export.bundle import EXPORT, ONNX, sha256_file, write_atomically, write_json
-from dashzoo_export.parity import TOLERANCE, compare_with_session
-from dashzoo_export.session import CPU, open_session, require_runtime
-from dashzoo_search.errors import DashzooError, ParityFailed
+from dashzoo_export.graph import check_graph, port, scopes, strip
+from dashzoo_export.lower import DFTMatmulConv
+from dashzoo_export.serving import Served
+from dashzoo_export.sizes import AXES, Size
+from dashzoo_search.errors import DashzooError, UnsupportedLayer
+from dashzoo_search.networks.fno import SpectralConv
+from dashzoo_search.networks.moments import Moments
 from dashzoo_search.networks.searched import SearchedNet
 
-__all__ = ["OPSET", "export_onnx", "to_onnx"]
+__all__ = ["OPSET", "Traced", "set_metadata", "to_onnx", "trace"]
 
 OPSET = 18
-BATCHES = (1, 3)
 _ONE_FILE = 1_500_000_000
 
+# In the data's own units, sums of squares, and transforms: none of it survives half precision.
+_WIDE_OPS = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
+_WIDE_MODULES = (DFTMatmulConv, SpectralConv, Moments, nn.LayerNorm, nn.GroupNorm)
 
-def export_onnx(
-    net: SearchedNet,
-    folder: Path,
-    *,
-    size: tuple[int, ...],
-    metadata: Mapping[str, str],
-    weights: Path,
-    samples: NDArray[np.float32] | None = None,
-    classes: bool = True,
-) -> dict[str, Any]:
-    """Write ``onnx/model.onnx`` and ``onnx/export.json`` into ``folder``, or neither.
 
-    Args:
-        net: on the CPU, in eval mode.
-        folder: of the bundle.
-        size: of a raw sample, (l,) or (h, w).
-        metadata: written into the model, such as backbone, kernels and labels.
-        weights: the safetensors file ``net`` was saved as; its hash goes into both files.
-        samples: real samples [n, c, …] to compare on beside random ones.
-        classes: whether outputs are those of classes, see `compare`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """A float32 graph, and the nodes that stay float32 in its narrower forms.
 
-    Returns:
-        What export.json holds.
-
-    Raises:
-        MissingRuntime: onnxruntime is not installed.
-        ParityFailed: ONNX Runtime computes something else than torch.
+    Attributes:
+        model: the graph.
+        wide: names of norms, of blocks in the frequency domain, and of what handles the data's own
+            units.
     """
-    runtime = require_runtime()
-    digest = sha256_file(weights)
-    model = to_onnx(net, size=size, metadata={**metadata, "weights_sha256": digest})
-    data = model.SerializeToString()
-    session = open_session(data)
-    inputs = {"random": _random_samples(net, size, max(BATCHES))}
-    if samples is not None:
-        inputs["real"] = samples
-    checks = [
-        compare_with_session(net, session, x[:batch], inputs=kind, classes=classes)
-        for kind, x in inputs.items()
-        for batch in BATCHES
-        if len(x) >= batch
-    ]
-    write_atomically(folder / ONNX, data)
-    report = {
-        "schema_version": 1,
-        "opset": OPSET,
-        "bytes": len(data),
-        "sha256": sha256_file(folder / ONNX),
-        "weights_sha256": digest,
-        "input": _value_info(model.graph.input[0]),
-        "output": _value_info(model.graph.output[0]),
-        "lowering": dict.fromkeys(net.spec.layers, "conv"),
-        "parity": {"tolerance": TOLERANCE, "checks": [check.to_json() for check in checks]},
-        "runtime": {"onnxruntime": runtime.__version__, "provider": CPU},
-        "latency": None,
-    }
-    write_json(folder / EXPORT, report)
-    return report
+
+    model: onnx.ModelProto
+    wide: frozenset[str]
 
 
 def to_onnx(
-    net: SearchedNet, *, size: tuple[int, ...], metadata: Mapping[str, str] | None = None
+    net: SearchedNet, *, size: Size, metadata: Mapping[str, str] | None = None
 ) -> onnx.ModelProto:
-    """Lower ``net`` to an ONNX model with a dynamic batch.
+    """The ONNX model of ``net`` as it stands, with a dynamic batch; see `trace`.
 
     Args:
         net: on the CPU.
         size: of a raw sample, (l,) or (h, w).
         metadata: key → value, kept in the model.
-
-    Raises:
-        ParityFailed: the exporter did not give opset 18, or an invalid model.
-        DashzooError: the network is too large for one file.
     """
-    if (total := sum(t.numel() * t.element_size() for t in net.state_dict().values())) > _ONE_FILE:
-        raise DashzooError(f"{total / 1e9:.1f} GB of weights do not fit one ONNX file of 1.5 GB")
-    with _silence():
-        program = torch.onnx.export(
-            net.eval(),
-            (net.example_input(size, batch=2),),
-            dynamo=True,
-            opset_version=OPSET,
-            external_data=False,
-            input_names=["input"],
-            output_names=["output"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            verbose=False,
-        )
-    assert program is not None  # None only when it writes a file
-    model = program.model_proto
-    _strip(model)
-    onnx.helper.set_model_props(model, dict(metadata or {}))
-    opsets = {entry.domain: entry.version for entry in model.opset_import}
-    if opsets.get("") != OPSET:
-        raise ParityFailed(f"The exporter gave opset {opsets}, not {OPSET}")
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ParityFailed(f"The exported model is invalid: {error}") from error
+    model = trace(Served(net), size=size).model
+    set_metadata(model, metadata or {})
     return model
 
 
-def _strip(model: onnx.ModelProto) -> None:
-    """Remove what the exporter notes about this machine: stack traces and local paths."""
-    model.doc_string = ""
-    del model.metadata_props[:]
-    graph = model.graph
-    graph.doc_string = ""
-    del graph.metadata_props[:]
-    for part in (graph.node, graph.value_info, graph.input, graph.output, graph.initializer):
-        for item in part:
-            item.doc_string = ""
-            del item.metadata_props[:]
+def trace(served: Served, *, size: Size, free: Mapping[str, int] | None = None) -> Traced:
+    """Write ``served`` as a graph in float32 with a dynamic batch.
+
+    Args:
+        served: on the CPU.
+        size: of a raw sample, (l,) or (h, w).
+        free: further axes that may vary, each with its least extent.
+
+    Raises:
+        ParityFailed: the exporter did not give opset 18, or an invalid model.
+        UnsupportedLayer: an axis cannot be free.
+        DashzooError: the network is too large for one file.
+    """
+    tensors = served.state_dict().values()
+    if (total := sum(t.numel() * t.element_size() for t in tensors)) > _ONE_FILE:
+        raise DashzooError(
+            f"{total / 1e9:.1f} GB of weights do not fit one ONNX file of 1.5 GB; take a smaller "
+            "backbone"
+        )
+    shape: dict[int, object] = {0: torch.export.Dim("batch")}
+    for axis, least in (free or {}).items():
+        number = 2 + AXES[served.network.dims].index(axis)
+        shape[number] = torch.export.Dim(axis, min=least)
+    with _silence():
+        try:
+            program = torch.onnx.export(
+                served.eval(),
+                (served.example_input(size, batch=2),),
+                dynamo=True,
+                opset_version=OPSET,
+                external_data=False,
+                input_names=["input"],
+                output_names=["output"],
+                dynamic_shapes=(shape,),
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise _refusal(error, free or {}) from error
+    assert program is not None  # None only when it writes a file
+    model = program.model_proto
+    for axis in free or {}:  # where a part of the network fixes it, the exporter says nothing
+        if axis not in port(model.graph.input[0])["shape"]:
+            raise UnsupportedLayer(
+                f"A part of {served.network.backbone_name} is for samples of one size, so {axis} "
+                "cannot be free; leave --dynamic out"
+            )
+    wide = frozenset(node.name for node in model.graph.node if _is_wide(node, served))
+    strip(model)
+    check_graph(model, OPSET)
+    return Traced(model=model, wide=wide)
 
 
-def _value_info(value: onnx.ValueInfoProto) -> dict[str, Any]:
-    tensor = value.type.tensor_type
-    return {
-        "name": value.name,
-        "shape": [d.dim_param or d.dim_value for d in tensor.shape.dim],
-        "dtype": onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name,
-    }
+def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    """Let ``model`` carry ``metadata`` and nothing else; the last thing that is done to it."""
+    onnx.helper.set_model_props(model, dict(metadata))
 
 
-def _random_samples(net: SearchedNet, size: tuple[int, ...], count: int) -> NDArray[np.float32]:
-    mean, std = (t.cpu().numpy() for t in net.preprocess.like(net.example_input(size)))
-    noise = np.random.default_rng(0).standard_normal((count, net.in_chans, *size))
-    return (mean + std * noise).astype(np.float32)
+def _is_wide(node: onnx.NodeProto, served: Served) -> bool:
+    if node.op_type in _WIDE_OPS:
+        return True
+    modules: Mapping[str, nn.Module] = dict(served.named_modules())
+    return any(isinstance(modules.get(scope), _WIDE_MODULES) for scope in scopes(node))
+
+
+def _refusal(error: Exception, free: Collection[str]) -> DashzooError:
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    told = " ".join(str(cause).split())[:200]
+    if free:
+        return UnsupportedLayer(
+            f"The network cannot be written with a free {' and '.join(free)} ({told}); "
+            "leave --dynamic out"
+        )
+    return UnsupportedLayer(f"The network cannot be written to ONNX ({told}); try another backbone")
 
 
 @contextlib.contextmanager
-def _silence() -> Any:
+def _silence() -> Iterator[None]:
     """Keep the exporter's progress lines and its warnings about itself off the user's terminal."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"torch.{name}") for name in ("onnx", "export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:  # what is wrong is told by the error itself
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

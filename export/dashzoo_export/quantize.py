@@ -51,10 +51,11 @@ def quantized(
             return next(self.batches, None)
 
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder) / "model.onnx"
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)  # given the model itself, the tool moves its weights to a file
         quantize_static(
-            model,
-            path,
+            source,
+            target,
             Reader(),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
@@ -63,7 +64,7 @@ def quantized(
             nodes_to_exclude=sorted(wide),
             extra_options={"ActivationSymmetric": True, "QuantizeBias": False},
         )
-        return onnx.load(path)
+        return onnx.load(target)
 
 
 @contextmanager

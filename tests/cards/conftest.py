@@ -143,33 +143,52 @@ def made_up_config(results: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def made_up_export(results: dict[str, Any], weights: bytes, graph: bytes) -> dict[str, Any]:
+def made_up_export(
+    results: dict[str, Any], weights: bytes, graph: bytes, precisions: tuple[str, ...]
+) -> dict[str, Any]:
     """The ``onnx/export.json`` that goes with made-up results and files."""
     names = [layer["name"] for layer in results["layers"]]
     task = results["task"]
     return {
-        "schema_version": 1,
-        "opset": 18,
-        "bytes": len(graph),
-        "sha256": hashlib.sha256(graph).hexdigest(),
+        "schema_version": 2,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "input": {
             "name": "input",
             "shape": ["batch", task["channels"], *task["size"]],
             "dtype": "float32",
+            "shortest": {},
         },
         "output": {"name": "output", "shape": ["batch", 2], "dtype": "float32"},
-        "lowering": {name: "taps" if i % 4 == 3 else "conv" for i, name in enumerate(names)},
-        "parity": {
-            "tolerance": 1e-4,
-            "checks": [
+        "files": {
+            f"onnx/model{'' if name == 'fp32' else f'.{name}'}.onnx": {
+                "precision": name,
+                "opset": 22 if name == "bf16" else 18,
+                "bytes": len(graph),
+                "sha256": hashlib.sha256(graph).hexdigest(),
+            }
+            for name in precisions
+        },
+        "lowering": {
+            name: {"form": "dft_matmul" if i % 4 == 3 else "conv"} for i, name in enumerate(names)
+        },
+        "certificate": {
+            "tolerances": {name: {"largest": 1e-4} for name in precisions},
+            "computed": {
+                name: "as it is" if name != "bf16" else "in another way" for name in precisions
+            },
+            "network": [
                 {
+                    "form": form,
+                    "inputs": inputs,
                     "batch": batch,
-                    "inputs": "random",
-                    "max_abs": 1e-6 * batch,
+                    "samples": batch,
                     "relative_to_max": 3e-7 * batch,
-                    "argmax_agree": True,
+                    "relative_mean": 1e-7,
+                    "agree": batch,
+                    "of": batch,
                 }
+                for form in ("folded", *precisions)
+                for inputs in ("random", "real")
                 for batch in (1, 4)
             ],
         },
@@ -187,8 +206,10 @@ def write_bundle(folder: Path, results: dict[str, Any], *, export: bool = True) 
     (folder / "config.json").write_text(json.dumps(made_up_config(results)))
     if export:
         (folder / "onnx").mkdir(exist_ok=True)
-        (folder / "onnx" / "model.onnx").write_bytes(graph)
-        made = made_up_export(results, weights, graph)
+        precisions = ("fp32", "bf16") if results["task"]["dims"] == 2 else ("fp32",)
+        made = made_up_export(results, weights, graph, precisions)
+        for name in made["files"]:
+            (folder / name).write_bytes(graph)
         (folder / "onnx" / "export.json").write_text(json.dumps(made))
     return folder
 

@@ -47,7 +47,7 @@ def test_reads_what_the_files_say(make_bundle):
     assert facts.search is not None
     assert len(facts.search.alpha) == 30
     assert facts.export is not None
-    assert facts.export.lowering["blocks.1.conv1"] == "taps"
+    assert facts.export.lowering["blocks.1.conv1"] == "dft_matmul"
     assert [file.name for file in facts.files][:3] == [
         "config.json",
         "model.safetensors",

@@ -111,7 +111,8 @@ def test_hostile_names_stay_text(make_bundle):
     bundle = make_bundle(change=change)
     export = json.loads((bundle / "onnx" / "export.json").read_text())
     export["input"].update(name='x"```\n', shape=["batch|\n", 1, 150])
-    export["lowering"]["blocks.0.conv1"] = EVIL
+    export["lowering"]["blocks.0.conv1"]["form"] = EVIL
+    export["certificate"]["computed"]["fp32"] = EVIL
     (bundle / "onnx" / "export.json").write_text(json.dumps(export))
     path = write_card(bundle)
     text = path.read_text()

@@ -172,7 +172,7 @@ class TestJson:
         told = command(*words, "--json", *tiny)
         assert (told.code, told.err) == (0, "")
         assert told.json["bundle"] == str(out)
-        assert told.json["export"]["opset"] == 18
+        assert told.json["export"]["files"]["onnx/model.onnx"]["opset"] == 18
         results = told.json["results"]
         assert results["recipe"]["epochs"] == results["test_reads"] == 1
         assert results["metrics"]["default"] is None

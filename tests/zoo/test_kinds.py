@@ -91,9 +91,10 @@ def test_from_a_file_to_a_bundle(bundle_of, kind):
     np.testing.assert_allclose(by_onnx, by_torch, atol=1e-4 * np.abs(by_torch).max())
     assert by_torch.shape == outputs.shape
     assert names == task.classes
-    checks = json.loads((bundle / "onnx" / "export.json").read_text())["parity"]["checks"]
+    checks = json.loads((bundle / "onnx" / "export.json").read_text())["certificate"]
     agreed = kind in ("classification", "dense_labels")
-    assert {check["argmax_agree"] for check in checks} == {True if agreed else None}
+    assert all(check["agree"] == check["of"] for check in checks["network"])
+    assert all((check["of"] is not None) == agreed for check in checks["network"])
 
     card = (bundle / "README.md").read_text()
     assert f"test {metric.name.replace('_', chr(92) + '_')}" in card

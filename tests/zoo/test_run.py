@@ -117,11 +117,13 @@ class TestBundle:
         assert json.loads(told["kernels"]) == config["model_args"]["kernels"]
         assert told["backbone"] == "wrn1d"
         assert [e.version for e in model.opset_import if e.domain == ""] == [18]
-        checks = export["parity"]["checks"]
-        assert {(c["batch"], c["inputs"]) for c in checks} == {
-            (1, "random"), (3, "random"), (1, "real"), (3, "real"),
+        checks = export["certificate"]["network"]
+        assert {(c["batch"], c["samples"], c["inputs"]) for c in checks} == {
+            (1, 1, "random"), (3, 3, "random"), (16, 16, "random"),
+            (1, 1, "real"), (3, 3, "real"), (7, 7, "real"),
         }  # fmt: skip
-        assert all(c["relative_to_max"] <= 1e-4 and c["argmax_agree"] for c in checks)
+        assert {c["form"] for c in checks} == {"supernet", "folded", "lowered", "fp32"}
+        assert all(c["relative_to_max"] <= 1e-4 and c["agree"] == c["of"] for c in checks)
 
     def test_one_run_from_arrays_with_force_replaces_only_at_the_end(
         self, bundle, arrays, snapshot, tiny_run

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dashzoo.steps.search import search
     from dashzoo.steps.train import train
     from dashzoo.steps.tune import tune
+    from dashzoo.steps.verify import verify
     from dashzoo_search.errors import DashzooError
     from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 
@@ -48,6 +49,7 @@ _HOMES = {
     "search": "dashzoo.steps.search",
     "train": "dashzoo.steps.train",
     "tune": "dashzoo.steps.tune",
+    "verify": "dashzoo.steps.verify",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "search",
     "train",
     "tune",
+    "verify",
 ]
 
 

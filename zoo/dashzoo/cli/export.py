@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,19 +13,66 @@ from dashzoo.cli.options import export_json, folder_argument
 
 @click.command("export")
 @folder_argument
+@click.option(
+    "--lowering",
+    type=click.Choice(["auto", "conv", "dft_matmul", "dft_op"]),
+    default="auto",
+    show_default=True,
+    help="Form of the convolutions: the cheapest for each layer, or one for all.",
+)
+@click.option(
+    "--dtype",
+    "precisions",
+    default="fp32",
+    show_default=True,
+    metavar="P,P,…",
+    callback=lambda ctx, option, value: _names(value),
+    help="Files to write: fp32 (always), fp16, bf16, int8.",
+)
+@click.option(
+    "--dynamic",
+    multiple=True,
+    type=click.Choice(["length", "height", "width"]),
+    help="An axis that is to be free beside the batch; may be repeated.",
+)
+@click.option("--softmax", is_flag=True, help="Tell probabilities.")
+@click.option(
+    "--any-length",
+    is_flag=True,
+    help="Pad or cut sequences in the graph, as --lengths pad did to the task's.",
+)
 @export_json
-def command(folder: Path, as_json: bool) -> None:
-    """Lower the trained network in DIR to ONNX and compare it with torch."""
+def command(folder: Path, as_json: bool, **options: Any) -> None:
+    """Lower the trained network in DIR to ONNX and prove that it computes the same."""
     from dashzoo.cli.console import print_json
     from dashzoo.steps.export import export
 
-    report = export(folder)
+    report = export(folder, **options)
     if as_json:
         print_json(report)
         return
-    for check in report["parity"]["checks"]:
-        click.echo(
-            f"batch {check['batch']}, {check['inputs']:>6} inputs: "
-            f"{check['relative_to_max']:.1e} of the largest output"
-        )
+    for line in summary(report["certificate"]):
+        click.echo(line)
+    for name, file in report["files"].items():
+        if not file["portable"]:
+            click.echo(f"{name} has operators that not every provider has; see operators in --json.")
     click.echo(f"Next: dashzoo card {shlex.quote(str(folder))}")
+
+
+def summary(certificate: dict[str, Any]) -> list[str]:
+    """A line for each form of the network: how far it is from torch in float64."""
+    lines = []
+    for form in dict.fromkeys(row["form"] for row in certificate["network"]):
+        rows = [row for row in certificate["network"] if row["form"] == form]
+        worst = max(row["relative_to_max"] for row in rows)
+        told = f"{form:>8}: {worst:.1e} of the largest output, mean "
+        told += f"{max(row['relative_mean'] for row in rows):.1e}"
+        counted = max((row for row in rows), key=lambda row: (row["inputs"] == "real", row["samples"]))
+        if counted["of"]:
+            told += f"; {counted['agree']} of {counted['of']} alike on {counted['inputs']} inputs"
+        lines.append(told)
+    return lines
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())

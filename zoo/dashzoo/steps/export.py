@@ -1,8 +1,9 @@
-"""Step three: a trained network in, ``onnx/`` with a model and its certificate out."""
+"""Step three: a trained network in, ``onnx/`` with models and their certificate out."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,47 @@ from numpy.typing import NDArray
 from dashzoo.loading import load_with_config
 from dashzoo.steps.before import require
 from dashzoo.workfiles import SearchRecord
+from dashzoo_export.artifact import Request, export_onnx
 from dashzoo_export.bundle import WEIGHTS, invalidate
-from dashzoo_export.onnx import export_onnx
+from dashzoo_export.certificate import VALIDATION_SAMPLES
+from dashzoo_export.config import NetworkConfig
+from dashzoo_export.lower import Lowering, LoweringCosts
+from dashzoo_export.quantize import CALIBRATION_SAMPLES
 from dashzoo_export.session import require_runtime
-from dashzoo_search.errors import DashzooError
+from dashzoo_search.errors import BadData, DashzooError
+from dashzoo_search.networks.searched import ARCHITECTURE, SearchedNet
+from dashzoo_search.rows import Array
+from dashzoo_search.tasks import Task
 from dashzoo_search.tasks.kinds import KINDS
 
-__all__ = ["export"]
+__all__ = ["description", "export", "some", "task_of"]
 
 
-def export(folder: str | PathLike[str]) -> dict[str, Any]:
-    """Lower a trained network to ONNX and compare; writes ``onnx/``.
+def export(
+    folder: str | PathLike[str],
+    *,
+    lowering: Lowering = "auto",
+    costs: LoweringCosts | None = None,
+    precisions: Sequence[str] = ("fp32",),
+    dynamic: Sequence[str] = (),
+    softmax: bool = False,
+    any_length: bool = False,
+) -> dict[str, Any]:
+    """Lower a trained network to ONNX and prove it; writes ``onnx/``.
 
     Args:
         folder: where `train` was.
+        lowering: form of the convolutions, ``"auto"`` being the cheapest for each.
+        costs: constants of the cost model, as ``dashzoo calibrate`` measures them.
+        precisions: files to write, of ``"fp32"`` (always written), ``"fp16"``, ``"bf16"`` and
+            ``"int8"``.
+        dynamic: axes that are to be free beside the batch: ``"length"``, or ``"height"`` and
+            ``"width"``.
+        softmax: tell probabilities: of classes by softmax, of labels by sigmoid.
+        any_length: take sequences of any length, padded or cut in the graph as the task's were.
 
     Returns:
-        What onnx/export.json holds: lowering per layer, errors against torch.
+        What onnx/export.json holds: files, lowering per layer, the certificate.
 
     Raises:
         DashzooError: in one sentence; nothing that looks whole is left.
@@ -38,8 +63,34 @@ def export(folder: str | PathLike[str]) -> dict[str, Any]:
     require(folder, "train")
     require_runtime()
     net, config = load_with_config(folder)
-    metadata = {
+    task = task_of(folder)
+    request = Request(
+        lowering=lowering,
+        costs=costs or LoweringCosts(),
+        precisions=tuple(precisions),
+        dynamic=tuple(dynamic),
+        outputs=_outputs(config) if softmax else "raw",
+        pad=_padded(folder) if any_length else False,
+    )
+    invalidate(folder, "onnx")
+    return export_onnx(
+        net,
+        folder,
+        size=config.size,
+        metadata=description(net, config),
+        weights=folder / WEIGHTS,
+        request=request,
+        samples=None if task is None else some(task.val.X, VALIDATION_SAMPLES),
+        calibration=None if task is None else some(task.train.X, CALIBRATION_SAMPLES),
+        classes=KINDS[config.kind].classes,
+    )
+
+
+def description(net: SearchedNet, config: NetworkConfig) -> dict[str, str]:
+    """What a model says of the network it was made from."""
+    return {
         "producer": "dashzoo",
+        "architecture": ARCHITECTURE,
         "backbone": config.backbone,
         "kind": config.kind,
         "kernels": json.dumps(config.kernels.to_json()),
@@ -47,22 +98,40 @@ def export(folder: str | PathLike[str]) -> dict[str, Any]:
         "mean": json.dumps(net.preprocess.mean.tolist()),
         "std": json.dumps(net.preprocess.std.tolist()),
     }
-    samples = _real_samples(folder)
-    invalidate(folder, "onnx")
-    return export_onnx(
-        net,
-        folder,
-        size=config.size,
-        metadata=metadata,
-        weights=folder / WEIGHTS,
-        samples=samples,
-        classes=KINDS[config.kind].classes,
-    )
 
 
-def _real_samples(folder: Path) -> NDArray[np.float32] | None:
-    """Some validation samples, where the task can still be loaded."""
+def task_of(folder: Path) -> Task | None:
+    """The task a network in ``folder`` was trained on, where it can still be loaded."""
     try:
-        return SearchRecord.read(folder).task(folder).val.X[:3]
+        return SearchRecord.read(folder).task(folder)
     except DashzooError:  # the data may be gone or changed; random samples remain
         return None
+
+
+def some(X: Array, count: int) -> NDArray[np.float32]:
+    """At most ``count`` of the samples, evenly spread over them all."""
+    index = np.arange(len(X)) if len(X) <= count else np.linspace(0, len(X) - 1, count).astype(int)
+    samples: NDArray[np.float32] = X[index]
+    return samples
+
+
+def _outputs(config: NetworkConfig) -> Any:
+    if KINDS[config.kind].classes:
+        return "softmax"
+    if config.kind == "multilabel":
+        return "sigmoid"
+    raise BadData(f"The outputs of {config.kind} are numbers, no probabilities; leave --softmax out")
+
+
+def _padded(folder: Path) -> bool:
+    said = SearchRecord.read(folder).data_options if SearchRecord.is_in(folder) else {}
+    lengths = said.get("lengths")
+    if lengths == "pad":
+        return True
+    if lengths == "resample":
+        raise BadData(
+            "The task's sequences were resampled in float64, which no runtime does: in a graph "
+            "positions are float32, off by up to the length × 6e-8 samples; resample before the "
+            "model, and leave --any-length out"
+        )
+    raise BadData("The task's sequences are of one length; leave --any-length out")

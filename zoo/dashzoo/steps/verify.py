@@ -1,0 +1,87 @@
+"""Repeat a bundle's certificate from its files, after checking that they belong together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from dashzoo.loading import load_with_config
+from dashzoo.steps.before import require
+from dashzoo.steps.export import description, some, task_of
+from dashzoo_cards.differences import in_config, in_export
+from dashzoo_cards.facts import load_facts
+from dashzoo_export.artifact import Chain, Request, certify, model_path
+from dashzoo_export.bundle import CONFIG, EXPORT, check_bundle, read_json, sha256_file
+from dashzoo_export.certificate import VALIDATION_SAMPLES
+from dashzoo_export.session import require_runtime
+from dashzoo_search.errors import BadBundle
+from dashzoo_search.tasks.kinds import KINDS
+
+__all__ = ["verify"]
+
+
+def verify(folder: str | PathLike[str]) -> dict[str, Any]:
+    """Check a bundle, and prove anew that its ONNX files compute what its weights do.
+
+    Nothing is taken from onnx/export.json but what was asked for; tolerances are this dashzoo's.
+
+    Args:
+        folder: of a whole bundle. Real samples are compared where its task can be loaded.
+
+    Returns:
+        The names of its files, whether samples were real, and the certificate.
+
+    Raises:
+        BadBundle: a file is missing or has changed, or two of them disagree.
+        ParityFailed: an ONNX file computes something else than the weights.
+        MissingRuntime: onnxruntime is not installed.
+    """
+    folder = Path(folder)
+    require(folder, "train", "export")
+    require_runtime()
+    files = check_bundle(folder)
+    report = read_json(folder / EXPORT)
+    facts = load_facts(folder)
+    for difference in (*in_config(facts), *in_export(facts)):
+        raise BadBundle(f"{difference}; make the bundle again", field=CONFIG)
+    net, config = load_with_config(folder)
+    request = Request.from_json(report.get("request"))
+    told = {**description(net, config), "weights_sha256": report["weights_sha256"]}
+    models = {}
+    for precision in request.precisions:
+        name = model_path(precision)
+        data = (folder / name).read_bytes()
+        _require_metadata(name, data, told)
+        models[precision] = data
+    task = task_of(folder)
+    proof = certify(
+        Chain.of(net, config.size, request),
+        models,
+        real=None if task is None else some(task.val.X, VALIDATION_SAMPLES),
+        classes=KINDS[config.kind].classes,
+    )
+    return {"files": files, "real_samples": task is not None, "certificate": proof}
+
+
+def _require_metadata(name: str, data: bytes, told: Mapping[str, str]) -> None:
+    try:
+        held = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
+    except Exception as error:  # protobuf's own errors are not public
+        raise BadBundle(f"{name} is no ONNX file; export again", field=name) from error
+    for key, value in told.items():
+        if held.get(key) != value:
+            raise BadBundle(
+                f"{name} says its {key} is {_short(held.get(key))}, {CONFIG} and the weights say "
+                f"{_short(value)}; export again",
+                field=f"{name}:{key}",
+            )
+
+
+def _short(text: str | None) -> str:
+    shown = json.dumps(text, ensure_ascii=False)
+    return shown if len(shown) <= 80 else f"{shown[:79]}…"
