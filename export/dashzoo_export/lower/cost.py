@@ -8,7 +8,8 @@
 | dft_start | convolution by matrices |
 | transform_mac | multiply-accumulate of a transform's products |
 | mix_mac | multiply-accumulate of channels, frequency by frequency |
-| value | number that is turned, cut, padded or multiplied on its own |
+| value | number that is written: turned, cut, transformed, or multiplied on its own |
+| far_value | the same where its tensor has outgrown the cache |
 | constant | byte of matrices and spectrum |
 
 Direct convolution is kept unless it is `MARGIN` times as dear, for it is simpler and takes any
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dashzoo_export.lower.plan import SPECTRUM_LIMIT, Plan, plans, spectrum_bytes
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 MARGIN = 1.2
+CACHED = 500_000  # numbers of float32; a core's own cache holds 1 to 2 MB
 
 Work = Mapping[str, float]
 
@@ -54,6 +56,7 @@ class LoweringCosts:
     transform_mac: float = 2.3e-11
     mix_mac: float = 5e-11
     value: float = 1e-9
+    far_value: float = 3e-9
     constant: float = 1e-10
 
 
@@ -80,13 +83,31 @@ def matmul_work(conv: PlaneConv, plan: Plan, batch: int = 1) -> Work:
     if k2 > 1:
         matrices += 4 * k2 * (r2 + m2) * (k1 if plan.factors else 1)
     pairs = conv.outs * (conv.ins // conv.groups)
+    written = {"value": 0, "far_value": 0}
+    for count, times in _written(plan, signals):
+        written["far_value" if count > CACHED else "value"] += count * times
     return {
         "dft_start": 1,
         "transform_mac": first + second,
         "mix_mac": 0 if conv.depthwise else 4 * plan.frequencies * lines * pairs,
-        "value": r1 * r2 * signals[0] + (m1 * m2 + 2 * plan.frequencies) * signals[1],
+        **written,
         "constant": 4 * matrices + spectrum_bytes(conv, plan),
     }
+
+
+def _written(plan: Plan, signals: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """How many numbers each stage of `matmul.DFTMatmulConv` writes, and how many times over."""
+    (k1, k2), (_, r2), (_, m2) = plan.grid, plan.rows_in, plan.rows_out
+    cut = plan.tiles > 1
+    yield math.prod(plan.rows_in) * signals[0], 3 if cut else 1
+    yield 2 * k1 * r2 * signals[0], 1
+    if k2 > 1:
+        yield 2 * plan.frequencies * signals[0], 1
+    # Taken apart, multiplied and put together: depthwise number by number, else after the product.
+    yield 2 * plan.frequencies * signals[1], 5
+    if k2 > 1:
+        yield 2 * k1 * m2 * signals[1], 1
+    yield math.prod(plan.rows_out) * signals[1], 4 if cut else 3
 
 
 def choose(

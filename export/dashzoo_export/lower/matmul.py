@@ -97,15 +97,11 @@ class DFTMatmulConv(FrequencyConv):
         h, w = self.conv.out
         if self.plan.factors is not None:
             z = z[: wide.reach : wide.stride]
-        if self.plan.tiles == 1:
-            return z.transpose(0, 1).reshape(-1, self.conv.outs, h, w)
-        if high.tiles == 1:
-            z = z.reshape(high.outputs, wide.outputs, wide.tiles, -1).permute(3, 0, 2, 1)
-        elif wide.tiles == 1:
-            z = z.reshape(high.outputs, wide.outputs, high.tiles, -1).permute(3, 2, 0, 1)
-        else:
-            z = z.reshape(high.outputs, wide.outputs, high.tiles, wide.tiles, -1)
-            z = z.permute(4, 2, 0, 3, 1)
+        z = z.transpose(0, 1)
+        if self.plan.tiles > 1:  # two turns with long runs, for one general permutation is slow
+            z = z.reshape(self.plan.tiles, -1, high.outputs * wide.outputs).transpose(0, 1)
+        if wide.tiles > 1 and not self.plan.flat:
+            z = z.reshape(-1, wide.tiles, high.outputs, wide.outputs).transpose(1, 2)
         whole = (high.tiles * high.outputs, wide.tiles * wide.outputs)
         return z.reshape(-1, self.conv.outs, *whole)[:, :, :h, :w]
 
