@@ -97,7 +97,7 @@ def start(model: bytes | str, provider: Provider, options: Any = None) -> Any:
 
 
 def trouble(provider: Provider) -> str | None:
-    """Why nothing runs on ``provider`` here, ending with the mend; None if a model of one node does.
+    """Why a model of one node does not run on ``provider`` here, with the mend; None if it does.
 
     Raises:
         MissingRuntime: onnxruntime is not installed.
@@ -120,8 +120,8 @@ def trouble(provider: Provider) -> str | None:
             ("TensorRT, CUDA", " tensorrt") if provider == "tensorrt" else ("CUDA", "")
         )
         return (
-            f"ONNX Runtime lists {wanted}, but it does not start: the libraries of {libraries}, the "
-            "driver or the GPU are missing; see that 'nvidia-smi' names a GPU and run: "
+            f"ONNX Runtime lists {wanted}, but it does not start: the libraries of {libraries}, "
+            "the driver or the GPU are missing; see that 'nvidia-smi' names a GPU and run: "
             f"pip install 'dashzoo[gpu]'{also}, {_ELSEWHERE}"
         )
     return None

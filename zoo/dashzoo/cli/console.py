@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what only prints a bundle has no need of torch
     from dashzoo_search.training.progress import OnEpoch
     from dashzoo_search.training.progress import Progress as Epoch
 
-__all__ = ["bars", "on_one_line", "print_json", "print_results"]
+__all__ = ["bars", "on_one_line", "print_json", "print_results", "table"]
 
 _STARTS = {"searched": "from the search's weights", "scratch": "from scratch"}
 
@@ -85,9 +85,9 @@ def print_results(results: Mapping[str, Any]) -> None:
         (layer["name"], _kernel(layer, ""), _kernel(layer, "default_"), f"{layer['parameters']:,}")
         for layer in results["layers"]
     ]
-    console.print(_table(("layer", "searched", "default", "parameters"), rows))
+    console.print(table(("layer", "searched", "default", "parameters"), rows))
     head = ("kernels", "val", "test", "parameters", "MACs", "s")
-    console.print(_table(head, _scores(results, metric)))
+    console.print(table(head, _scores(results, metric)))
     if metric.name != "accuracy":
         way = "larger" if metric.larger_is_better else "smaller"
         told = escape(on_one_line(metric.name))
@@ -162,10 +162,11 @@ def _kernel(layer: Mapping[str, Any], prefix: str) -> str:
     return f"{'×'.join(map(str, kernel))}  d {'×'.join(map(str, dilation))}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Columns under a dim head; all but the first are numbers, and stand to the right."""
+    columns = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for i, title in enumerate(head):
-        table.add_column(title, justify="left" if i == 0 else "right", no_wrap=True)
+        columns.add_column(title, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
-    return table
+        columns.add_row(*row)
+    return columns

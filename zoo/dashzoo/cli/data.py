@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dashzoo.cli.options import Sizes
+from dashzoo.cli.values import Sizes
 
 __all__ = ["data_options", "trust_option"]
 

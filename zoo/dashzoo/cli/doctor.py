@@ -1,4 +1,4 @@
-"""`dashzoo doctor DATA`."""
+"""`dashzoo doctor`, of this machine or of data."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
-@click.argument("data")
+@click.argument("data", required=False)
 @data_options
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @export_json
-def command(data: str, seed: int, as_json: bool, **options: Any) -> None:
+def command(data: str | None, seed: int, as_json: bool, **options: Any) -> None:
     """Look at DATA before anything runs: what it is, faults and leaks, time and memory.
+
+    Without DATA, at this machine: what is installed, and on what ONNX Runtime really runs.
 
     Nothing is written. Each finding comes with its mend; the time is that of dashzoo run DATA on
     this machine, from one short step, within a factor of two.
@@ -28,12 +30,34 @@ def command(data: str, seed: int, as_json: bool, **options: Any) -> None:
     from dashzoo_search.tasks.doctor import doctor
     from dashzoo_search.tasks.options import DataOptions
 
+    if data is None:
+        _tell_machine(as_json=as_json)
+        return
     report = doctor(data, seed=seed, options=options.get("data_options", DataOptions()))
     if as_json:
         print_json(report.to_json())
         return
     for line in _lines(report):
         click.echo(line)
+
+
+def _tell_machine(*, as_json: bool) -> None:
+    from dashzoo.cli.console import print_json
+    from dashzoo.environment import environment
+
+    found = environment()
+    if as_json:
+        print_json(found)
+        return
+    for name, number in found["versions"].items():
+        click.echo(f"{name:16} {number or 'not installed'}")
+    click.echo(f"{'CUDA in torch':16} {found['cuda']['gpu'] or 'no GPU seen'}")
+    for provider, reason in found["providers"].items():
+        click.echo(f"{provider:16} {f'does not run: {reason}' if reason else 'runs'}")
+    for finding in found["findings"]:
+        click.echo(f"{finding['severity']}: {finding['what']}. {finding['mend']}")
+    if not found["findings"]:
+        click.echo("Nothing amiss was found.")
 
 
 def _lines(report: Report) -> list[str]:

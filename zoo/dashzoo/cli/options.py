@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from dashzoo.cli.values import Sizes
+
 __all__ = [
-    "Sizes",
     "backbone_args",
     "export_json",
     "folder_argument",
@@ -23,23 +24,6 @@ __all__ = [
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Sizes(click.ParamType[tuple[int, ...]]):
-    """Comma-separated integers."""
-
-    name = "K,K,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """``"3,7"`` → (3, 7); the empty string is the empty set."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in str(value).split(",") if part.strip())
-        except ValueError:
-            self.fail(f"{value!r} is not a list of integers such as 3,7,11", param, ctx)
 
 
 def backbone_args(

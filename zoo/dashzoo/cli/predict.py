@@ -25,13 +25,29 @@ if TYPE_CHECKING:
     help="What computes.",
 )
 @click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda", "tensorrt"]),
+    default="cpu",
+    show_default=True,
+    help="What it runs on, or not at all.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="Which ONNX file, where it was exported.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="Y.npy",
     help="Write the predictions to this file, laid out as the labels trained on were.",
 )
 @export_json
-def command(folder: Path, samples: Path, runtime: str, out: Path | None, as_json: bool) -> None:
+def command(
+    folder: Path, samples: Path, runtime: str, out: Path | None, as_json: bool, **where: Any
+) -> None:
     """Predict the labels, or the numbers, of the raw samples of X.npy with the bundle in DIR."""
     import numpy as np
 
@@ -46,7 +62,7 @@ def command(folder: Path, samples: Path, runtime: str, out: Path | None, as_json
     kind = read_config(folder).kind
     if kind.startswith("dense") and out is None:
         raise BadData("There is a prediction at every position of a sample; add --out Y.npy")
-    values, names = predict(folder, read_array(samples), runtime=cast(Runtime, runtime))
+    values, names = predict(folder, read_array(samples), runtime=cast(Runtime, runtime), **where)
     labels = as_labels(values, names, kind)
     if out is not None:
         with out.open("wb") as file:  # np.save would add a suffix
