@@ -58,6 +58,9 @@ class Chain(Backbone):
         self.layers = nn.Sequential(
             *(_Layer(i, o, kernel) for i, o in itertools.pairwise(channels))
         )
+        self.feature_info = [
+            {"num_chs": width, "reduction": 1, "module": f"layers.{i}"} for i in range(depth)
+        ]
         self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:

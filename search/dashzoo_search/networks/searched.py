@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dashzoo_search.errors import BadBackbone
 from dashzoo_search.networks.convs import apply_spec, same_kernel
 from dashzoo_search.networks.create import create_backbone
+from dashzoo_search.networks.features import SearchedFeatures
 from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.postprocess import Postprocess
 from dashzoo_search.networks.preprocess import Preprocess
@@ -175,7 +176,7 @@ class SearchedNet(nn.Module):
         return self._finish(self.backbone(self.preprocess(x)))
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Raw samples → the backbone's last feature map."""
+        """Raw samples → the backbone's last feature map, [b, c, 1, l] of sequences."""
         return self.backbone.forward_features(self.preprocess(x))  # type: ignore
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -238,8 +239,16 @@ def _adapt_channels(state: dict[str, Tensor], model: nn.Module) -> dict[str, Ten
 
 @register_model
 def dashzoo_searched(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """A backbone with searched kernels, rebuilt from ``backbone=…, dims=…, kernels={…}``."""
+    """A backbone with searched kernels, rebuilt from ``backbone=…, dims=…, kernels={…}``.
+
+    With ``features_only=True`` its feature maps, see `SearchedFeatures`.
+    """
     net: nn.Module = build_model_with_cfg(
-        SearchedNet, ARCHITECTURE, pretrained, pretrained_filter_fn=_adapt_channels, **kwargs
+        SearchedNet,
+        ARCHITECTURE,
+        pretrained,
+        pretrained_filter_fn=_adapt_channels,
+        feature_cfg={"feature_cls": SearchedFeatures, "out_indices": None},
+        **kwargs,
     )
     return net

@@ -68,6 +68,9 @@ class TemporalConvNet(Backbone):
                 for level in range(depth)
             )
         )
+        self.feature_info = [
+            {"num_chs": width, "reduction": 1, "module": f"blocks.{i}"} for i in range(depth)
+        ]
         self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:

@@ -54,6 +54,14 @@ class WideResNet(Backbone):
                 channels = 16 * widen * 2**group
         self.blocks = nn.Sequential(*blocks)
         self.bn = nn.BatchNorm2d(channels)
+        self.feature_info = [
+            {
+                "num_chs": 16 * widen * 2**group,
+                "reduction": 1 if dense else 2**group,
+                "module": f"blocks.{BLOCKS * (group + 1) - 1}",
+            }
+            for group in range(3)
+        ]
         self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:

@@ -50,6 +50,10 @@ class ResNet1d(Backbone):
         super().__init__(2 * width, drop_rate=drop_rate, dense=dense, global_pool=global_pool)
         channels = (in_chans, width, 2 * width, 2 * width)
         self.blocks = nn.Sequential(*map(_Block, channels[:-1], channels[1:]))
+        self.feature_info = [
+            {"num_chs": c, "reduction": 1, "module": f"blocks.{i}"}
+            for i, c in enumerate(channels[1:])
+        ]
         self.reset_classifier(num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:
