@@ -177,7 +177,8 @@ class Fit:
 class Outcome:
     """One trained network: its scores, size and what its training took.
 
-    ``init`` is what it started from, None where that was not recorded, and ``inits`` every
+    ``judged_epochs`` are those of the shorter training that ``val`` is of, where the network itself
+    was fitted to the validation split too, else 0. ``init`` is what it started from, None where that was not recorded, and ``inits`` every
     training of it by start, where there was more than one.
     """
 
@@ -187,6 +188,7 @@ class Outcome:
     macs: int
     best_epoch: int
     epochs: int
+    judged_epochs: int
     seconds: float
     cpu_seconds: float
     init: str | None
@@ -216,6 +218,7 @@ class Outcome:
             macs=fields.integer("macs"),
             best_epoch=fields.integer("best_epoch"),
             epochs=fields.integer("epochs"),
+            judged_epochs=fields.integer("judged_epochs"),
             seconds=fields.number("seconds", low=0),
             cpu_seconds=fields.number("cpu_seconds", low=0),
         )

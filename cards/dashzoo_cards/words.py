@@ -45,8 +45,11 @@ def choice(facts: Facts) -> Markdown:
     if searched == default:
         on += f", loss {told.searched.loss:.2g} against {told.default.loss:.2g}"
     if facts.shipped == "default":
+        lost = "lost to the default ones"
+        if metric.goodness(told.searched.value) > metric.goodness(told.default.value):
+            lost = "did not beat the default ones by more than noise"
         return Markdown(
-            f"**The kernels the search found lost to the default ones {on}), so the default ones "
+            f"**The kernels the search found {lost} {on}), so the default ones "
             "are shipped**; both are reported below. "
         )
     kernels = "one kernel for all layers that the search proposed beats"

@@ -3,6 +3,10 @@
 Kernels that a search found can be trained from the weights the search left, folded, or from
 scratch. With both, validation says which of the two is *the* network of these kernels, and what
 the other came to is told beside it.
+
+A validation split of fewer than `ENOUGH` samples is no judge of epochs, and dear to leave out. There
+a training of half the length on train alone, as its last epoch leaves it, tells the validation
+score; the network itself is trained on train and validation together, and kept as it ends.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from dashzoo_search.errors import BadBundle, BadData
 from dashzoo_search.fold import fold
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.plan import Network, build_network, count_macs
-from dashzoo_search.selection import Build
+from dashzoo_search.selection import ENOUGH, Build
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split, Task
@@ -80,6 +84,11 @@ class Trained:
         """How its training went."""
         return self.fits[self.start][1]
 
+    @property
+    def epochs(self) -> int:
+        """Epochs that all of it took."""
+        return sum(fit.epochs + fit.judged_epochs for _, fit in self.fits.values())
+
     def to_json(self, task: Task, test: Split, objective: Objective = CLASSIFY) -> dict[str, Any]:
         """What results.json says of it; ``inits`` only where there was more than one start."""
         each = {
@@ -99,7 +108,8 @@ class Trainer:
     """Builds and trains the candidates of a task.
 
     Args:
-        task: its train split is fitted, its val split picks the epoch and the start.
+        task: its train split is fitted, its val split picks the epoch and the start; where it is
+            small it picks no epoch, and is fitted too in the end.
         network: backbone and its arguments.
         recipe: of every network; `Trainer.train` is told the epochs.
         objective: what they are trained on, and epoch and start chosen by.
@@ -155,8 +165,17 @@ class Trainer:
             reestimate(network, self._task.train)
         return network
 
-    def train(self, name: str, kernels: KernelSpec, epochs: Mapping[Start, int]) -> Trained:
+    def train(
+        self, name: str, kernels: KernelSpec, epochs: Mapping[Start, int], *, final: bool = True
+    ) -> Trained:
         """Train candidate ``name`` for so many epochs from each start, and let validation choose.
+
+        Args:
+            name: what it is called.
+            kernels: its own.
+            epochs: by start.
+            final: whether these may be the networks that are shipped; else only their validation
+                scores count, and no sample of validation is fitted, however few there are.
 
         Raises:
             BadBundle: there is no supernet to start from.
@@ -165,29 +184,41 @@ class Trainer:
         title = {"searched": "train", "default": "default kernels"}.get(name, f"{name} kernels")
         fits: dict[Start, tuple[SearchedNet, FitResult]] = {}
         for start, count in epochs.items():
-            generator = seed_everything(self._seed)
-            if start == "searched":
-                network = self.folded(kernels)
-            else:
-                network = build_network(
-                    self._plan(name), self._task, spec=kernels, device=self._device
-                )
-            result = fit(
-                network,
-                self._task.train,
-                self._task.val,
-                replace(self.recipe(name), epochs=count),
-                objective=self._objective,
-                generator=generator,
-                on_epoch=self._on_epoch,
-                stage=title if len(epochs) == 1 else f"{title}, {start}",
-            )
-            fits[start] = network, result
+            stage = title if len(epochs) == 1 else f"{title}, {start}"
+            fits[start] = self._train(name, kernels, start, count, stage, final)
         best, *others = fits
         for start in others:
             if fits[start][1].val.better_than(fits[best][1].val):
                 best = start
         return Trained(fits=fits, start=best)
+
+    def _train(
+        self, name: str, kernels: KernelSpec, start: Start, epochs: int, stage: str, final: bool
+    ) -> tuple[SearchedNet, FitResult]:
+        train, val = self._task.train, self._task.val
+
+        def run(fitted: Split, epochs: int, stage: str) -> tuple[SearchedNet, FitResult]:
+            generator = seed_everything(self._seed)
+            build = self.build(name, kernels)
+            network = self.folded(kernels) if start == "searched" else build(fitted)
+            result = fit(
+                network,
+                fitted,
+                val,
+                replace(self.recipe(name), epochs=epochs),
+                objective=self._objective,
+                generator=generator,
+                on_epoch=self._on_epoch,
+                stage=stage,
+                keep="best" if len(val) >= ENOUGH else "last",
+            )
+            return network, result
+
+        if len(val) >= ENOUGH or not final:
+            return run(train, epochs, stage)
+        _, judged = run(train, max(1, epochs // 2), f"{stage}, judged")
+        network, result = run(train.join(val), epochs, stage)
+        return network, result.after(judged)
 
     def _setting(self, name: str) -> Setting | None:
         return self._settings.get("default" if name == "default" else "searched")

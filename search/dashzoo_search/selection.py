@@ -3,17 +3,21 @@
 A search on few samples can follow the training loss into kernels that generalise worse than the
 backbone's own, so what is shipped is decided on data neither network was fitted to: on the
 validation split where it holds at least `ENOUGH` samples, else by cross-validation over train and
-validation together, from scratch for both, with no epoch selected. Test data is not read here.
+validation together, from scratch for both, with no epoch selected. Few samples tell little: there
+the default kernels are only left for a score no worse and a loss that is lower by more than its
+standard error, the difference being taken sample by sample. Test data is not read here.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dashzoo_search.tasks.task import Split, Task
@@ -24,7 +28,7 @@ from dashzoo_search.training.progress import OnEpoch, Progress
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import Stopwatch, seed_everything
 
-__all__ = ["ENOUGH", "Build", "Choosing", "Selection", "cross_validate"]
+__all__ = ["ENOUGH", "Build", "Choosing", "Judged", "Selection", "cross_validate"]
 
 ENOUGH = 100
 FOLDS = 3
@@ -39,11 +43,13 @@ class Selection:
 
     Attributes:
         shipped: ``"searched"`` or ``"default"``: that of the better score, of equally good ones
-            that of lower loss.
+            that of lower loss; cross-validated, the former must be better beyond noise.
         how: ``"validation"``, ``"3-fold cross-validation"``, or ``"the search itself"``, which
             kept the backbone's own kernels.
         samples: how many the scores are over.
         scores: of those two.
+        gain, error: by how much the searched kernels' loss was lower, a sample, and the standard
+            error of that; None where it was not cross-validated.
         proposal: which of the search's proposals ``searched`` is, ``"searched"`` being that with a
             kernel for each layer and ``"uniform"`` that with one for all.
         proposals: score of each of them that was asked for one.
@@ -54,6 +60,8 @@ class Selection:
     how: str
     samples: int
     scores: Mapping[str, Score]
+    gain: float | None
+    error: float | None
     proposal: str
     proposals: Mapping[str, Score]
     seconds: float
@@ -92,6 +100,7 @@ class Choosing:
         self._objective, self._recipes = objective, dict(recipes or {})
         self._task, self._recipe, self._seed, self._on_epoch = task, recipe, seed, on_epoch
         self._scores: dict[str, Score] = {}
+        self._losses: dict[str, NDArray[np.float64]] = {}
         self._took = {"seconds": 0.0, "cpu_seconds": 0.0}
         self.by_validation = len(task.val) >= ENOUGH
 
@@ -107,7 +116,7 @@ class Choosing:
         shorter = {
             name: replace(self._recipes.get(name, self._recipe), epochs=half) for name in builds
         }
-        self._scores = cross_validate(
+        judged = cross_validate(
             pool,
             builds,
             shorter,
@@ -115,6 +124,8 @@ class Choosing:
             seed=self._seed,
             on_epoch=self._on_epoch,
         )
+        self._scores = {name: each.score for name, each in judged.items()}
+        self._losses = {name: each.losses for name, each in judged.items()}
         self._took = watch.to_json()
 
     def note_validation(self, scores: Mapping[str, Score]) -> None:
@@ -132,9 +143,16 @@ class Choosing:
 
     def between(self, proposal: str, default: str) -> Selection:
         """Choose between the search's best proposal and the default kernels."""
-        best = self.best_of((proposal, default))
+        better = self.best_of((proposal, default)) == proposal
+        gain = error = None
+        if self._losses:
+            gaps = self._losses[default] - self._losses[proposal]
+            gain, error = float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
+            better = better and gain > error
         return self._selection(
-            shipped="default" if best == default else "searched",
+            shipped="searched" if better else "default",
+            gain=gain,
+            error=error,
             how="validation" if self.by_validation else f"{FOLDS}-fold cross-validation",
             samples=len(self._task.val) + (0 if self.by_validation else len(self._task.train)),
             proposal=proposal,
@@ -145,15 +163,28 @@ class Choosing:
         self._scores["searched"] = self._scores["default"]
         return self._selection(
             shipped="default",
+            gain=None,
+            error=None,
             how="the search itself",
             samples=len(self._task.val),
             proposal="searched",
         )
 
-    def _selection(self, *, shipped: str, how: str, samples: int, proposal: str) -> Selection:
+    def _selection(
+        self,
+        *,
+        shipped: str,
+        gain: float | None,
+        error: float | None,
+        how: str,
+        samples: int,
+        proposal: str,
+    ) -> Selection:
         scores = self._scores
         return Selection(
             shipped=shipped,
+            gain=gain,
+            error=error,
             how=how,
             samples=samples,
             scores={"searched": scores[proposal], "default": scores["default"]},
@@ -161,6 +192,19 @@ class Choosing:
             proposals={name: score for name, score in scores.items() if name != "default"},
             **self._took,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A candidate, cross-validated.
+
+    Attributes:
+        score: over all samples.
+        losses: of each sample, [n], in the same order for all candidates.
+    """
+
+    score: Score
+    losses: NDArray[np.float64]
 
 
 def cross_validate(
@@ -171,8 +215,8 @@ def cross_validate(
     objective: Objective = CLASSIFY,
     seed: int,
     on_epoch: OnEpoch,
-) -> dict[str, Score]:
-    """Score of each candidate over ``pool``, every sample judged by a network that never saw it.
+) -> dict[str, Judged]:
+    """Score each candidate over ``pool``, every sample judged by a network that never saw it.
 
     Each network is scored as its last epoch left it, so that none is chosen on what judges it.
     """
@@ -205,4 +249,8 @@ def cross_validate(
             )
             outputs[name].append(split_outputs(net, judge))
     truth = pool.targets(np.concatenate(parts))
-    return {name: objective.score(torch.cat(each), truth) for name, each in outputs.items()}
+    told = {name: torch.cat(each).double().cpu() for name, each in outputs.items()}
+    return {
+        name: Judged(score=objective.score(each, truth), losses=objective.loss(each, truth).numpy())
+        for name, each in told.items()
+    }

@@ -276,6 +276,7 @@ def _outcome(val: float, test: float, parameters: int, macs: int) -> dict[str, A
         "parameters": parameters,
         "macs": macs,
         "best_epoch": 31,
+        "judged_epochs": 0,
         "epochs": 60,
         "seconds": 12.3,
         "cpu_seconds": 20.1,

@@ -238,3 +238,14 @@ def test_the_room_needs_no_torch():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_network_fitted_to_validation_says_so(make_bundle):
+    def change(results):
+        results["metrics"]["searched"].update(judged_epochs=30, best_epoch=60)
+
+    told = render_card(load_facts(make_bundle(change=change)))
+    assert "train and validation, 60 epochs, the last one kept" in told
+    assert "of 30 epochs on train alone" in told
+    assert "| best epoch |" not in told
+    assert "| fitted to |" not in render_card(load_facts(make_bundle()))

@@ -26,12 +26,18 @@ def task(sequence_file):
     return load_task(str(sequence_file), seed=0)
 
 
+class Seen(list):
+    """Trainings; beside them how many samples each was fitted to, and which epoch was kept."""
+
+
 @pytest.fixture
 def fits(monkeypatch):
     """Trainings that only note their stage, epochs and weights; what they score is set here."""
-    seen, scores = [], {}
+    seen, scores, kept = Seen(), {}, []
+    seen.kept = kept
 
-    def fit(network, train, val, recipe, *, stage, **_):
+    def fit(network, train, val, recipe, *, stage, keep, **_):
+        kept.append((len(train), keep))
         weights = {name: value.clone() for name, value in network.state_dict().items()}
         seen.append((stage, recipe.epochs, weights))
         val = scores.get(stage, Score(0.5, 1.0))
@@ -40,6 +46,7 @@ def fits(monkeypatch):
         )
 
     monkeypatch.setattr(room, "fit", fit)
+    monkeypatch.setattr(room, "ENOUGH", 1)
     return seen, scores
 
 
@@ -122,3 +129,24 @@ def test_without_a_supernet(task, fits, init):
     assert fits[0] == []
     with pytest.raises(BadData, match="luck"):
         train(task, None, own(task), init="luck")
+
+
+def test_where_validation_is_small_it_picks_no_epoch_and_is_fitted_too(task, fits, monkeypatch):
+    seen, scores = fits
+    net = supernet(task)
+    train(task, net, five(net))
+    assert set(seen.kept) == {(len(task.train), "best")}
+    del seen[:], seen.kept[:]
+    monkeypatch.setattr(room, "ENOUGH", len(task.val) + 1)
+    scores |= {"train, judged": Score(0.7, 0.1), "train": Score(1.0, 0.0)}
+    told = train(task, net, five(net)).metrics
+    assert [(stage, epochs) for stage, epochs, _ in seen] == [
+        ("train, judged", 1), ("train", 3),
+        ("default kernels, judged", 4), ("default kernels", 8),
+    ]  # fmt: skip
+    some, all_ = len(task.train), len(task.train) + len(task.val)
+    assert seen.kept == 2 * [(some, "last"), (all_, "last")]
+    searched = told["searched"]
+    assert searched["val"]["value"] == 0.7  # of the network that never saw it
+    assert (searched["epochs"], searched["judged_epochs"], searched["seconds"]) == (3, 1, 2)
+    assert told["default"]["judged_epochs"] == 4

@@ -71,6 +71,35 @@ def test_small_validation_splits_are_cross_validated_and_the_better_one_ships():
     assert data.test.reads == 0
 
 
+class Sure(nn.Module):
+    """As sure of every label as it is told to be; wrong about some of them."""
+
+    def __init__(self, strength, wrong):
+        super().__init__()
+        self.still, self.strength, self.wrong = nn.Parameter(torch.zeros(1)), strength, wrong
+
+    def forward(self, x):
+        right = torch.where(x[:, 0].mean(1) > 2, 1.0, -1.0)
+        right = torch.where(x[:, 0, 1] > self.wrong, -right, right) * self.strength
+        return torch.stack([-right, right], 1) + 0 * self.still
+
+
+@pytest.mark.parametrize(
+    ("strength", "wrong", "shipped"),
+    [(0.5, 99, "searched"), (40.0, 5.0, "default"), (0.01, 99, "default")],
+    ids=["better beyond noise", "more accurate, and at times very wrong", "no more than a hair"],
+)
+def test_few_samples_must_prefer_the_searched_kernels_beyond_noise(strength, wrong, shipped):
+    candidates = {
+        "searched": lambda rest: Sure(strength, wrong),
+        "default": lambda rest: Sure(0.02, 4.8),
+    }
+    done = select(task(60), candidates, {}, RECIPE, seed=0, on_epoch=quiet)
+    assert done.scores["searched"].value > done.scores["default"].value
+    assert done.shipped == shipped
+    assert (done.gain > done.error) == (shipped == "searched")
+
+
 def test_large_validation_splits_decide_without_more_training():
     data = task(5 * ENOUGH)
     scores = {"searched": Score(0.9, 0.5), "default": Score(0.95, 0.1)}

@@ -69,9 +69,9 @@ def pick_contestants(names: Sequence[str] | None) -> tuple[Contestant, ...]:
 def default(round_: Round) -> list[Row]:
     """The backbone with its own kernels."""
     spec = round_.own()
-    watch, epochs = Stopwatch(), round_.left()
-    trained = round_.trainer().train("default", spec, {"scratch": epochs})
-    return [_row(round_, "default", trained, spec, train=cost_of(watch, epochs))]
+    watch = Stopwatch()
+    trained = round_.trainer().train("default", spec, {"scratch": round_.left()})
+    return [_row(round_, "default", trained, spec, train=cost_of(watch, trained.epochs))]
 
 
 def uniform(round_: Round) -> list[Row]:
@@ -83,9 +83,9 @@ def uniform(round_: Round) -> list[Row]:
     ticks = Ticks(round_.on_epoch, stage="uniform, halving", epochs=epochs)
     best, history = halve(round_, specs, ticks, plan)
     search = cost_of(watch, epochs)
-    watch, epochs = Stopwatch(), round_.left(epochs)
-    trained = round_.trainer().train("uniform", specs[best], {"scratch": epochs})
-    train = cost_of(watch, epochs)
+    watch, left = Stopwatch(), round_.left(epochs)
+    trained = round_.trainer().train("uniform", specs[best], {"scratch": left})
+    train = cost_of(watch, trained.epochs)
     told = {"choice": best, "rungs": history}
     row = _row(round_, "uniform", trained, specs[best], search=search, train=train, details=told)
     return [row]
@@ -108,7 +108,7 @@ def random(round_: Round) -> list[Row]:
         spec = KernelSpec(dims=round_.task.dims, layers=layers)
         watch = Stopwatch()
         trained = round_.trainer().train(f"random {number}", spec, {"scratch": epochs})
-        draws.append((spec, trained, cost_of(watch, epochs)))
+        draws.append((spec, trained, cost_of(watch, trained.epochs)))
     best = 0
     for i, (_, trained, _) in enumerate(draws):
         if trained.fit.val.better_than(draws[best][1].fit.val):
@@ -126,7 +126,10 @@ def random(round_: Round) -> list[Row]:
         for (spec, _, _), one in zip(draws, told, strict=True)
     ]
     one_draw = replace(
-        every, epochs=epochs, seconds=every.seconds / count, cpu_seconds=every.cpu_seconds / count
+        every,
+        epochs=every.epochs // count,
+        seconds=every.seconds / count,
+        cpu_seconds=every.cpu_seconds / count,
     )
     return [
         round_.row("random", mean, train=one_draw, details={"draws": each}),
@@ -160,11 +163,11 @@ def dash(round_: Round) -> list[Row]:
     )
     spent = epochs_spent(options.to_json())
     search = Cost(epochs=spent, seconds=found.seconds, cpu_seconds=found.cpu_seconds)
-    watch, epochs = Stopwatch(), round_.left(spent)
-    trained = round_.trainer().train("dash", found.spec, {"scratch": epochs})
+    watch, left = Stopwatch(), round_.left(spent)
+    trained = round_.trainer().train("dash", found.spec, {"scratch": left})
     return [
         _row(
-            round_, "dash", trained, found.spec, search=search, train=cost_of(watch, epochs),
+            round_, "dash", trained, found.spec, search=search, train=cost_of(watch, trained.epochs),
             details={"options": options.to_json()},
         )
     ]  # fmt: skip
@@ -174,12 +177,11 @@ def fno(round_: Round) -> list[Row]:
     """A Fourier neural operator of its authors' size, given the same inputs."""
     name = f"fno{round_.task.dims}d"
     network = replace(round_.network, backbone=name, args={})
-    watch, epochs = Stopwatch(), round_.left()
+    watch, left = Stopwatch(), round_.left()
     nothing = KernelSpec(dims=round_.task.dims, layers={})
-    trained = round_.trainer(network=network).train("fno", nothing, {"scratch": epochs})
-    return [
-        _row(round_, "fno", trained, None, train=cost_of(watch, epochs), details={"backbone": name})
-    ]
+    trained = round_.trainer(network=network).train("fno", nothing, {"scratch": left})
+    cost = cost_of(watch, trained.epochs)
+    return [_row(round_, "fno", trained, None, train=cost, details={"backbone": name})]
 
 
 def _row(

@@ -72,7 +72,7 @@ def halve(
     ranked, history = list(specs), []
     for count, epochs in plan:
         scores = {
-            name: trainer.train("uniform", specs[name], {"scratch": epochs}).fit.val
+            name: trainer.train("uniform", specs[name], {"scratch": epochs}, final=False).fit.val
             for name in ranked[:count]
         }
         ranked = _ranked(scores)

@@ -57,7 +57,7 @@ def ours(round_: Round) -> list[Row]:
     # Where the search kept the own kernels, they were trained from its weights too.
     scratch = {**told, **told.get("inits", {}).get("scratch", {})}
     baseline = Cost(
-        epochs=scratch["epochs"],
+        epochs=scratch["epochs"] + scratch["judged_epochs"],
         seconds=scratch["seconds"],
         cpu_seconds=scratch["cpu_seconds"],
     )

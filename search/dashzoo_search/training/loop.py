@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -39,6 +39,8 @@ class FitResult:
         epochs: epochs run.
         seconds, cpu_seconds: what it took.
         skipped_steps: steps skipped because a gradient was not a number.
+        judged_epochs: epochs of the training before it that ``val`` is of, where this one was
+            fitted to the validation split too; else 0.
     """
 
     val: Score
@@ -47,6 +49,18 @@ class FitResult:
     seconds: float
     cpu_seconds: float
     skipped_steps: int
+    judged_epochs: int = 0
+
+    def after(self, judged: FitResult) -> FitResult:
+        """This training with the validation score of another, and the time of both."""
+        return replace(
+            self,
+            val=judged.val,
+            seconds=self.seconds + judged.seconds,
+            cpu_seconds=self.cpu_seconds + judged.cpu_seconds,
+            skipped_steps=self.skipped_steps + judged.skipped_steps,
+            judged_epochs=judged.epochs,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """What results.json says of it."""
@@ -54,6 +68,7 @@ class FitResult:
             "val": self.val.to_json(),
             "best_epoch": self.best_epoch,
             "epochs": self.epochs,
+            "judged_epochs": self.judged_epochs,
             "seconds": self.seconds,
             "cpu_seconds": self.cpu_seconds,
             "skipped_steps": self.skipped_steps,

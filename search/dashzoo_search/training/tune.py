@@ -245,9 +245,10 @@ def _score(
             on_epoch=tell,
         ).val
     pool = task.train.join(task.val)
-    return cross_validate(pool, {"": build}, recipe, objective=objective, seed=seed, on_epoch=tell)[
-        ""
-    ]
+    judged = cross_validate(
+        pool, {"": build}, recipe, objective=objective, seed=seed, on_epoch=tell
+    )
+    return judged[""].score
 
 
 def _trials(study: optuna.Study, *states: str) -> list[optuna.trial.FrozenTrial]:

@@ -59,7 +59,7 @@ def test_a_contestant_that_was_stopped_goes_on_where_it_was(rounds, make_round, 
     unfinished = tmp_path / "b" / "unfinished" / "000-default"
     assert list(unfinished.rglob("*.safetensors"))
     (row,) = play(rounds, default, tmp_path / "b", seeds=1, fingerprint="").rows
-    assert (row.val, row.test, row.train.epochs) == (whole.val, whole.test, 5)
+    assert (row.val, row.test, row.train.epochs) == (whole.val, whole.test, 7)
     assert not unfinished.exists()
 
 
