@@ -9,6 +9,8 @@ Each takes raw outputs, as float64, and targets as `Split` has them.
 | auroc | chance that a positive has the higher score than a negative (ties half), one against the
   rest, mean over the classes or labels that have both |
 | map | mean, over the labels that are there, of the precision at each positive by falling score |
+| fnr | FN / (TP + FN): what is missed of all labels that are 1, or of positions not of class 0; a
+  network that finds something everywhere misses nothing, so report it, and choose by another |
 | rmse, mse, mae | root of the mean of (ŷ − y)², the mean itself, the mean of abs(ŷ − y) |
 | mae8 | mean of abs(ŷ − y) where y < 8 (protein distances in Å) |
 | relative_l2 | mean over samples of ‖ŷ − y‖ / ‖y‖ |
@@ -122,6 +124,13 @@ def mean_average_precision(outputs: Floats, targets: NDArray[Any]) -> float:
     return _mean(np.array(found))
 
 
+def false_negative_rate(outputs: Floats, targets: NDArray[Any]) -> float:
+    """Share of positives that are missed: labels, or positions of any class but the first."""
+    if targets.dtype.kind == "f":
+        return _mean((outputs <= 0)[targets > 0])
+    return _mean((outputs.argmax(1) == 0)[targets > 0])
+
+
 def mse(outputs: Floats, targets: NDArray[Any]) -> float:
     """Mean squared error."""
     return _mean((outputs - targets) ** 2)
@@ -201,6 +210,14 @@ METRICS: Mapping[str, Metric] = {
             high=1.0,
             kinds=("multilabel",),
             needs="at least one label that is 1",
+        ),
+        Metric(
+            name="fnr",
+            of=false_negative_rate,
+            larger_is_better=False,
+            high=1.0,
+            kinds=("multilabel", "dense_labels"),
+            needs="a positive",
         ),
         *(
             Metric(name=of.__name__, of=of, larger_is_better=False, kinds=_NUMBERS)

@@ -48,6 +48,17 @@ def test_labels_as_scikit_learn_has_it():
         assert METRICS[name](outputs, y) == pytest.approx(value)
 
 
+def test_what_is_missed_as_scikit_learn_has_it():
+    judge = pytest.importorskip("sklearn.metrics")
+    outputs, y = scores(60, 4), (RNG(1).random((60, 4)) > 0.7).astype(np.float32)
+    recall = judge.recall_score(y.ravel(), (outputs > 0).ravel())
+    assert METRICS["fnr"](outputs, y) == pytest.approx(1 - recall)
+    outputs, y = scores(5, 3, 7), RNG(2).integers(-1, 3, (5, 7))  # -1: no label
+    missed = [outputs[i, :, j].argmax() == 0 for i, j in zip(*np.nonzero(y > 0), strict=True)]
+    assert METRICS["fnr"](outputs, y) == pytest.approx(np.mean(missed))
+    assert METRICS["fnr"].goodness(0.1) > METRICS["fnr"].goodness(0.2)
+
+
 def test_auroc_is_the_share_of_pairs_in_the_right_order():
     outputs, y = scores(40, 1), (RNG(1).random((40, 1)) > 0.5).astype(np.float32)
     pairs = [

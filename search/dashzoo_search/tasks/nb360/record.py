@@ -58,7 +58,7 @@ class Record:
         original: files that can be read as they are distributed.
         status: ``"not run"`` here for want of data, or ``"regenerated"``.
         figures: of `METHODS`, as published (lower is better), None where there is none.
-        figure: what they are: 1 − or 100 % − our metric, our metric, or one we do not have.
+        figure: what they are: 1 − or 100 % − our metric, our metric, or `fnr`, which no one should be chosen by.
     """
 
     name: str
@@ -108,6 +108,6 @@ class Record:
 
     def _in_our_metric(self, value: float) -> dict[str, Any]:
         if self.figure == "false negatives, %":
-            return {"metric": "false negative rate", "value": round(value / 100, 6)}
+            return {"metric": "fnr", "value": round(value / 100, 6)}
         ours = {"1 − metric": 1 - value, "100 % − metric": 1 - value / 100, "metric": value}
         return {"metric": self.metric, "value": round(ours[self.figure], 6)}
