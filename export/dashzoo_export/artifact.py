@@ -72,8 +72,9 @@ class Request:
         object.__setattr__(self, "precisions", tuple(p for p in PRECISIONS if p in wanted))
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict."""
-        return dataclasses.asdict(self)
+        """A plain dict, as JSON gives it back."""
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
     def from_json(cls, value: Any) -> Request:
