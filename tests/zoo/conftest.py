@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import dashzoo
 from dashzoo.cli import cli
 
 # Small enough for a second; --threads 1 keeps to the core we are given.
@@ -88,6 +91,14 @@ def tiny_run() -> dict[str, Any]:
 def arrays(sequence_file) -> dict[str, np.ndarray]:
     with np.load(sequence_file) as file:
         return dict(file)
+
+
+@pytest.fixture(scope="session")
+def free_bundle(made_bundle, tmp_path_factory) -> Path:
+    """The bundle of sequences, exported with a free length and in fp16 too; read only."""
+    folder = Path(shutil.copytree(made_bundle, tmp_path_factory.mktemp("free") / "waves"))
+    dashzoo.export(folder, precisions=("fp16",), dynamic=("length",))
+    return folder
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 import dashzoo
-from dashzoo_search.errors import BadBundle, BadData, MissingRuntime
+from dashzoo_search.errors import BadBundle, BadData, MissingProvider, MissingRuntime, UnknownDevice
 
 
 @pytest.fixture
@@ -97,3 +98,51 @@ def test_without_onnx(bundle, arrays, monkeypatch):
     (bundle / "onnx" / "model.onnx").unlink()
     with pytest.raises(BadBundle, match="run 'dashzoo export"):
         dashzoo.predict(bundle, arrays["X_test"], runtime="onnx")
+
+
+def test_free_lengths(free_bundle, arrays):
+    X = arrays["X_test"]
+    longer = np.concatenate([X, X], 2)
+    told, _ = dashzoo.predict(free_bundle, longer, runtime="onnx")
+    with torch.inference_mode():
+        expected = dashzoo.load(free_bundle)(torch.from_numpy(longer)).softmax(1).numpy()
+    np.testing.assert_allclose(told, expected, atol=1e-5)
+    with pytest.raises(BadData, match=r"have a length of 1, this model needs \d+ at least"):
+        dashzoo.predict(free_bundle, X[..., :1], runtime="onnx")
+    with pytest.raises(BadData, match=r"takes \[n, 2, length\]"):
+        dashzoo.predict(free_bundle, X[:, :1], runtime="onnx")
+
+
+def test_probabilities_in_the_graph_are_told_once(bundle, arrays):
+    expected, _ = dashzoo.predict(bundle, arrays["X_test"])
+    dashzoo.export(bundle, softmax=True)
+    told, _ = dashzoo.predict(bundle, arrays["X_test"], runtime="onnx")
+    np.testing.assert_allclose(told, expected, atol=1e-5)
+
+
+def test_precisions(made_bundle, free_bundle, arrays, command, samples):
+    expected, _ = dashzoo.predict(made_bundle, arrays["X_test"], runtime="onnx")
+    with pytest.raises(BadBundle, match="--dtype fp16' first"):
+        dashzoo.predict(made_bundle, arrays["X_test"], runtime="onnx", dtype="fp16")
+    told, _ = dashzoo.predict(free_bundle, arrays["X_test"], runtime="onnx", dtype="fp16")
+    assert 0 < np.abs(told - expected).max() < 0.01
+    words = ["--runtime", "onnx", "--dtype", "fp16", "--json"]
+    row = command("predict", free_bundle, samples, *words).json[0]["probabilities"]
+    np.testing.assert_allclose(list(row.values()), told[0])
+
+
+def test_providers(made_bundle, arrays, refused, samples, monkeypatch):
+    X = arrays["X_test"]
+    with pytest.raises(BadData, match="add --runtime onnx"):
+        dashzoo.predict(made_bundle, X, provider="tensorrt")
+    with pytest.raises(BadData, match="add --runtime onnx"):
+        dashzoo.predict(made_bundle, X, dtype="int8")
+    with pytest.raises(BadData, match="take one of fp32"):
+        dashzoo.predict(made_bundle, X, runtime="onnx", dtype="fp8")
+    if not torch.cuda.is_available():
+        with pytest.raises(UnknownDevice, match="This machine has: cpu"):
+            dashzoo.predict(made_bundle, X, provider="cuda")
+        with pytest.raises(MissingProvider, match="dashzoo"):
+            dashzoo.predict(made_bundle, X, runtime="onnx", provider="cuda")
+        words = ["--runtime", "onnx", "--provider", "tensorrt"]
+        assert "cpu" in refused("predict", made_bundle, samples, *words)
