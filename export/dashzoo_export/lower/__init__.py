@@ -8,7 +8,8 @@
 
 `lower` takes a network and gives back a copy with every layer in its form, and what was decided.
 Read `plane` (one convolution as numbers), `plan` and `matmul` (the matrices), `aggregated` (what
-becomes of layers over many kernels), `cost` (which is cheaper), then `network`.
+becomes of layers over many kernels), `cost` (which is cheaper), then `network`. `calibration`
+measures a target by `timing` single layers and fits the costs, which `table` keeps.
 """
 
 from dashzoo_export.lower.aggregated import as_conv
@@ -17,6 +18,7 @@ from dashzoo_export.lower.frequency import FrequencyConv
 from dashzoo_export.lower.matmul import DFTMatmulConv
 from dashzoo_export.lower.network import FORMS, Lowered, Lowering, lower
 from dashzoo_export.lower.record import LoweredLayer
+from dashzoo_export.lower.table import lowering_costs
 
 __all__ = [
     "FORMS",
@@ -28,4 +30,5 @@ __all__ = [
     "LoweringCosts",
     "as_conv",
     "lower",
+    "lowering_costs",
 ]

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 MARGIN = 1.2
+LANES = 16
 CACHED = 500_000  # numbers of float32; a core's own cache holds 1 to 2 MB
 
 Work = Mapping[str, float]
@@ -47,17 +48,17 @@ Work = Mapping[str, float]
 class LoweringCosts:
     """Seconds for one of each thing that is counted; the defaults are one AVX-512 core's."""
 
-    start: float = 3e-5
-    row_mac: float = 2.7e-11
-    row_channel_mac: float = 5.4e-11
-    plane_mac: float = 3.2e-11
-    plane_channel_mac: float = 5.1e-11
-    dft_start: float = 1e-4
-    transform_mac: float = 2.3e-11
-    mix_mac: float = 5e-11
-    value: float = 1e-9
-    far_value: float = 3e-9
-    constant: float = 1e-10
+    start: float = 5.7e-06
+    row_mac: float = 2.1e-11
+    row_channel_mac: float = 3.2e-11
+    plane_mac: float = 2.1e-11
+    plane_channel_mac: float = 3.1e-11
+    dft_start: float = 1e-05
+    transform_mac: float = 2.2e-11
+    mix_mac: float = 4.1e-11
+    value: float = 1.9e-10
+    far_value: float = 5.1e-10
+    constant: float = 6.7e-11
 
 
 def milliseconds(work: Work, costs: LoweringCosts) -> float:
@@ -68,8 +69,10 @@ def milliseconds(work: Work, costs: LoweringCosts) -> float:
 def direct_work(conv: PlaneConv, batch: int = 1) -> Work:
     """Count what an ordinary convolution does."""
     shape = "row" if conv.flat else "plane"
-    kind = "channel_mac" if conv.depthwise else "mac"
-    return {"start": 1, f"{shape}_{kind}": batch * conv.macs}
+    if conv.depthwise:
+        return {"start": 1, f"{shape}_channel_mac": batch * conv.macs}
+    outs = conv.outs // conv.groups  # worked on LANES at a time, whether there or not
+    return {"start": 1, f"{shape}_mac": batch * conv.macs * LANES * math.ceil(outs / LANES) / outs}
 
 
 def matmul_work(conv: PlaneConv, plan: Plan, batch: int = 1) -> Work:

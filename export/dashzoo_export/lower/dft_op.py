@@ -28,6 +28,7 @@ class DFTOpConv(FrequencyConv):
         weight: ``[O, C / groups, k, k]``.
         bias: ``[O]`` or None.
         conv: channels, plane and kernel.
+        plan: of one segment; `op_plan` if None.
 
     Shape:
         ``[B, C, *conv.size]`` → ``[B, O, *conv.out]``.
@@ -35,8 +36,14 @@ class DFTOpConv(FrequencyConv):
 
     spectrum: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, conv: PlaneConv) -> None:
-        plan = op_plan(conv)
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        conv: PlaneConv,
+        plan: Plan | None = None,
+    ) -> None:
+        plan = plan or op_plan(conv)
         scale = plan.height.length * plan.width.length  # which the inverse divides by
         found = spectrum(weight.detach().cpu(), conv, plan) * scale
         super().__init__(conv, plan, {"spectrum": found}, weight, bias)

@@ -16,6 +16,8 @@ from dashzoo_export.lower.dft_op import DFTOpConv
 from dashzoo_export.lower.matmul import DFTMatmulConv
 from dashzoo_export.lower.plane import PlaneConv
 from dashzoo_export.lower.record import LoweredLayer
+from dashzoo_export.lower.table import lowering_costs
+from dashzoo_export.providers import Provider
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.networks.convs import replace_module, trace_sizes
 from dashzoo_search.networks.searched import SearchedNet
@@ -52,6 +54,7 @@ def lower(
     *,
     lowering: Lowering = "auto",
     costs: LoweringCosts | None = None,
+    provider: Provider = "cpu",
     batch: int = 1,
     dynamic: bool = False,
 ) -> Lowered:
@@ -65,11 +68,13 @@ def lower(
         size: of a raw sample, (l,) or (h, w).
         lowering: ``"auto"``, the cheapest by the cost model for each layer, or one form for every
             convolution with more than one tap.
-        costs: constants of the cost model.
+        costs: constants of the cost model; None: those of ``provider``, see `lowering_costs`.
+        provider: of ONNX Runtime, on which the network is to run.
         batch: samples at a time that costs are reckoned for.
         dynamic: whether lengths are to stay free, so that every layer must be ``conv``.
 
     Raises:
+        BadCosts: ``DASHZOO_COSTS`` names no table of costs.
         UnsupportedLayer: a layer that has no form, or not the one wanted, with the reason.
         BadBackbone: samples of a size the network does not take.
     """
@@ -79,6 +84,7 @@ def lower(
         raise UnsupportedLayer(
             f"{lowering} needs samples of one size; take the lowering conv, or a fixed size"
         )
+    costs = costs or lowering_costs(provider)
     network = copy.deepcopy(net).eval()
     for name, layer in list(network.backbone.named_modules()):
         if isinstance(layer, AggConv | PathConv | FFTConv):
@@ -90,9 +96,7 @@ def lower(
         conv = network.backbone.get_submodule(name)
         assert isinstance(conv, nn.Conv2d)  # trace_sizes names no others
         shape = PlaneConv.of(conv, (plane[0], plane[1]), (out[0], out[1]))
-        module, layers[name] = _lower_layer(
-            name, conv, shape, wanted, costs or LoweringCosts(), batch
-        )
+        module, layers[name] = _lower_layer(name, conv, shape, wanted, costs, batch)
         replace_module(network.backbone, name, module)
     return Lowered(network=network, layers=layers)
 

@@ -20,7 +20,7 @@ from dashzoo_export.providers import Provider
 from dashzoo_search.errors import BadCosts
 from dashzoo_search.ops.costs import TABLE_VERSION, VARIABLE
 
-__all__ = ["add_to_table", "load_lowering_costs", "lowering_costs"]
+__all__ = ["add_to_table", "load_lowering_costs", "lowering_costs", "read_table"]
 
 LOWERING_VERSION = 1
 PART = "lowering"
@@ -45,48 +45,51 @@ def load_lowering_costs(path: str | os.PathLike[str]) -> Mapping[str, LoweringCo
         BadCosts: not such a table, naming the fault.
         OSError: no such file.
     """
-    part = _read(path).get(PART, {"version": LOWERING_VERSION, "providers": {}})
-    again = "write it anew with dashzoo calibrate --provider cpu --out"
-    if not isinstance(part, dict) or part.get("version") != LOWERING_VERSION:
-        raise BadCosts(f"{path} has no lowering costs of version {LOWERING_VERSION}; {again}")
-    providers: Any = part.get("providers")
-    if not isinstance(providers, dict):
-        raise BadCosts(f"{path} names no providers under lowering; {again}")
-    names = {field.name for field in dataclasses.fields(LoweringCosts)}
-    found = {}
-    for provider, entry in providers.items():
-        costs = entry.get("costs") if isinstance(entry, dict) else None
-        if not isinstance(costs, dict) or set(costs) != names:
-            raise BadCosts(f"{path} must give {', '.join(sorted(names))} for {provider}; {again}")
-        for name, value in costs.items():
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 <= value < math.inf:
-                raise BadCosts(f"{path} gives {provider} no number of seconds as {name}; {again}")
-        found[str(provider)] = LoweringCosts(**costs)
-    return found
+    providers = read_table(path).get(PART, {}).get("providers", {})
+    return {name: LoweringCosts(**entry["costs"]) for name, entry in providers.items()}
 
 
-def add_to_table(path: Path, provider: Provider, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The table in ``path``, if there is one, with what was found for ``provider``.
-
-    Raises:
-        BadCosts: the file is something else, which is not to be overwritten.
-    """
-    known = _read(path) if path.exists() else {"costs_version": TABLE_VERSION, "devices": {}}
-    if path.exists():
-        load_lowering_costs(path)  # what stays must be sound
+def add_to_table(
+    table: Mapping[str, Any] | None, provider: Provider, entry: Mapping[str, Any]
+) -> dict[str, Any]:
+    """``table`` as `read_table` gives it, or a new one, with what was found for ``provider``."""
+    known: dict[str, Any] = {"costs_version": TABLE_VERSION, "devices": {}, **(table or {})}
     providers = {**known.get(PART, {}).get("providers", {}), provider: dict(entry)}
     return {**known, PART: {"version": LOWERING_VERSION, "providers": providers}}
 
 
-def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A table of costs, of which the part about lowering is sound or not there.
+
+    Raises:
+        BadCosts: not such a table, naming the fault.
+        OSError: no such file.
+    """
+    again = "write it with dashzoo calibrate --out"
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise BadCosts(f"{path} is not JSON; write it with dashzoo calibrate --out") from error
+        raise BadCosts(f"{path} is not JSON; {again}") from error
     if not isinstance(table, dict) or table.get("costs_version") != TABLE_VERSION:
-        raise BadCosts(
-            f"{path} is no table of costs of version {TABLE_VERSION}; "
-            "write it with dashzoo calibrate --out"
-        )
+        raise BadCosts(f"{path} is no table of costs of version {TABLE_VERSION}; {again}")
+    if PART in table and (fault := _fault(table[PART])):
+        raise BadCosts(f"{path}: {fault}; remove it and write it with dashzoo calibrate --provider")
     return table
+
+
+def _fault(part: Any) -> str:
+    """What is wrong with the part about lowering; empty if nothing is."""
+    if not isinstance(part, dict) or part.get("version") != LOWERING_VERSION:
+        return f"its {PART} costs are not of version {LOWERING_VERSION}"
+    if not isinstance(part.get("providers"), dict):
+        return f"its {PART} costs name no providers"
+    names = {field.name for field in dataclasses.fields(LoweringCosts)}
+    for provider, entry in part["providers"].items():
+        costs = entry.get("costs") if isinstance(entry, dict) else None
+        if not isinstance(costs, dict) or set(costs) != names:
+            return f"{PART} costs of {provider} must be {', '.join(sorted(names))}"
+        for name, value in costs.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value < math.inf:
+                return f"{name} of {provider} is no number of seconds"
+    return ""
