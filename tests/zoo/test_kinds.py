@@ -155,3 +155,25 @@ def test_a_loss_of_ones_own_runs_only_for_who_names_it(tmp_path, monkeypatch):
     dashzoo.card(out)
     assert "smaller is better" in (out / "README.md").read_text()
     dashzoo.load(out)
+
+
+def test_norms_and_coordinates_are_the_users_choice(tmp_path):
+    np.savez(tmp_path / "data.npz", **arrays("dense_regression"))
+    bundle = dashzoo.run(
+        tmp_path / "data.npz",
+        tmp_path / "bundle",
+        backbone="chain2d",
+        coords=True,
+        input_norm="position",
+        output_norm="position",
+        data_options=DataOptions(kind="dense_regression"),
+        **OPTIONS,
+    )
+    args = json.loads((bundle / "config.json").read_text())["model_args"]
+    assert args["coords"] is True
+    assert (args["input_norm"], args["output_norm"], args["size"]) == (
+        "position",
+        "position",
+        [6, 6],
+    )
+    assert dashzoo.load(bundle).preprocess.mean.shape == (1, 6, 6)

@@ -131,6 +131,23 @@ def network_options(command: Command) -> Command:
                 help="Side to interpolate images to, inside the net.",
             ),
             click.option(
+                "--coords",
+                is_flag=True,
+                default=None,
+                help="Give the backbone each position's coordinates, as channels.",
+            ),
+            click.option(
+                "--input-norm",
+                type=click.Choice(["channel", "position"]),
+                help="Normalise samples by channel (default), or position by position.",
+            ),
+            click.option(
+                "--output-norm",
+                type=click.Choice(["channel", "position"]),
+                help="The same of targets that are numbers; default: by position where they are "
+                "dense and train has 200 samples.",
+            ),
+            click.option(
                 "--pretrained",
                 is_flag=True,
                 default=None,

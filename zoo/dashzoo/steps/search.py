@@ -19,6 +19,7 @@ from dashzoo_export.bundle import refuse_overwrite
 from dashzoo_search.choice import short_repr
 from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.networks.create import default_backbone
+from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.rules import Rule
 from dashzoo_search.pipeline import run_search
 from dashzoo_search.plan import Network, batch_macs
@@ -87,6 +88,9 @@ def plan_search(
     backbone: str | None = None,
     backbone_args: Mapping[str, Any] | None = None,
     resize: int | None = None,
+    coords: bool = False,
+    input_norm: Per = "channel",
+    output_norm: Per | None = None,
     pretrained: bool = False,
     layers: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
@@ -122,6 +126,9 @@ def plan_search(
         backbone=backbone or default_backbone(task.dims, dense=task.dense),
         args=_plain(backbone_args or {}),
         resize=resize,
+        coords=coords,
+        input_norm=input_norm,
+        output_norm=output_norm,
         pretrained=pretrained,
         rule=Rule(layers=tuple(layers), exclude=tuple(exclude)),
     )
@@ -219,6 +226,8 @@ def search(
             - ``backbone``: default ``wrn1d`` for sequences, ``resnet18`` for images,
             - ``backbone_args``: further keyword arguments of the backbone,
             - ``resize``: side length to interpolate images to, inside the network,
+            - ``coords``: whether it is given coordinates, as channels,
+            - ``input_norm``, ``output_norm``: ``"channel"`` or ``"position"``, see `SearchedNet`,
             - ``pretrained``: whether the backbone starts from timm's weights, which are fetched,
             - ``layers``, ``exclude``: patterns of the layers to search and to leave alone, see
               `Rule`,
