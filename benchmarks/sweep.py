@@ -1,12 +1,13 @@
 """Every family of timm's that convolves, carried through what a search does with a backbone.
 
-    python benchmarks/sweep.py [--only resnet,convnext] [--json FILE] [--markdown FILE]   # an hour
+    python benchmarks/sweep.py [--only resnet,convnext] [--json FILE] [--markdown FILE]
 
 Of every model module the smallest member (by parameters, built on the meta device) that has a
 kernel larger than its stride is converted to a supernet, run forward and backward, derived,
 folded, rebuilt from its JSON, exported to ONNX and compared with torch: for images, and made
 one-dimensional for sequences. Every case runs in a process of its own, with limits on its time and
-memory; a sweep that was stopped goes on where it was.
+memory; a sweep that was stopped goes on where it was, and one without ONNX can be completed. All
+without ONNX is five minutes of process time, with it an hour.
 
 A family is called convolutional when its forward pass multiplies no activations by activations
 as matrices, that is has no attention.
@@ -15,6 +16,7 @@ as matrices, that is has no attention.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import resource
@@ -22,7 +24,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,19 @@ def main() -> None:
     """Run all cases, print a line for each, write JSON and the table if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="model modules, with commas between them")
+    parser.add_argument("--no-onnx", action="store_true", help="leave the export out")
     parser.add_argument("--json", type=Path, help="write results here, and go on from there")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     options = parser.parse_args()
     rows = _known(options.json) or list(smallest_members())
     wanted = options.only.split(",") if options.only else [row["module"] for row in rows]
     _write(options.json, rows)
-    for row in sorted(rows, key=itemgetter("parameters")):
-        for dims in (2, 1):
-            if row["module"] in wanted and row["overlapping"] and f"{dims}d" not in row:
-                row[f"{dims}d"] = in_process(row["name"], dims)
-                print(row["name"], dims, row[f"{dims}d"], flush=True)
-                _write(options.json, rows)
+    tried = [row for row in rows if row["module"] in wanted and row["overlapping"]]
+    for row, dims in itertools.product(sorted(tried, key=_convolutional_first), (2, 1)):
+        if not _is_done(row.get(f"{dims}d", {}), onnx=not options.no_onnx):
+            row[f"{dims}d"] = in_process(row["name"], dims, onnx=not options.no_onnx)
+            print(row["name"], dims, row[f"{dims}d"], flush=True)
+            _write(options.json, rows)
     if options.markdown:
         options.markdown.write_text(table(rows), encoding="utf-8")
 
@@ -71,6 +73,14 @@ def _known(path: Path | None) -> list[dict[str, Any]]:
         return []
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["families"]
     return found
+
+
+def _convolutional_first(row: Mapping[str, Any]) -> tuple[bool, int]:
+    return row.get("2d", {}).get("attention", False), row["parameters"]
+
+
+def _is_done(found: Mapping[str, Any], *, onnx: bool) -> bool:
+    return found.get("refused", False) or "onnx_error" in found or ("stage" in found and not onnx)
 
 
 def _write(path: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -111,12 +121,12 @@ def smallest_members() -> Iterator[dict[str, Any]]:
             }
 
 
-def in_process(name: str, dims: int) -> dict[str, Any]:
+def in_process(name: str, dims: int, *, onnx: bool = True) -> dict[str, Any]:
     """What `carry` says of one case, in a process of its own."""
     # Forked, so that torch and timm are loaded once.
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(sender, name, dims))
+    process = context.Process(target=_send, args=(sender, name, dims, onnx))
     process.start()
     sender.close()
     try:
@@ -129,9 +139,9 @@ def in_process(name: str, dims: int) -> dict[str, Any]:
     return found or {"stage": "time", "reason": f"more than {SECONDS} s"}
 
 
-def _send(sender: Connection, name: str, dims: int) -> None:
+def _send(sender: Connection, name: str, dims: int, onnx: bool) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    sender.send(carry(name, dims))
+    sender.send(carry(name, dims, onnx=onnx))
 
 
 def carry(name: str, dims: int, *, onnx: bool = True) -> dict[str, Any]:
@@ -197,7 +207,7 @@ def _through(
 
 def _network(name: str, dims: int) -> tuple[SearchedNet, tuple[int, ...]]:
     """The network, and the size of its samples: small, or its own where it takes no other."""
-    net = SearchedNet(name, dims=dims, in_chans=4 - dims, num_classes=3)
+    net = SearchedNet(name, dims=dims, in_chans=dims + 1, num_classes=3)
     if dims == 1:
         return net, (LENGTH,)
     own = tuple(net.backbone.pretrained_cfg["input_size"][1:])

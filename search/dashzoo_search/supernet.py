@@ -7,6 +7,7 @@ layers' qualified names in the backbone, the same as in a `KernelSpec`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -153,12 +154,17 @@ def build_supernet(
     kept |= out_of_reach(network.backbone, kept)
     if not layers:
         resize = "--resize, " if network.dims == 2 else ""
-        some = next(iter(kept.items()), ("its layers", "no convolution"))
         raise BadBackbone(
             f"{network.backbone_name} has no convolution to search on inputs of {list(size)} "
-            f"({some[0]}: {some[1]}); try {resize}other --kernels, or another backbone"
+            f"({_counted(kept)}); try {resize}other --kernels or --layers, or another backbone"
         )
     return Supernet(network, layers, kept, seen)
+
+
+def _counted(kept: Mapping[str, str]) -> str:
+    """How often each reason is given, but for the plainest."""
+    counts = Counter(reason for reason in kept.values() if reason != "kernel size 1")
+    return "; ".join(f"{n} × {reason}" for reason, n in counts.most_common()) or "all of size 1"
 
 
 def _layer(layer: ConvLayer, choices: tuple[Choice, ...], kind: str, weights: Weights) -> Layer:
