@@ -35,7 +35,7 @@ wheel-test: $(READY)
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[$(RUNTIME),tasks,dev]'
+	$(BIN)/pip install --quiet --editable '.[$(RUNTIME),tasks,openvino,dev]'
 	touch $@
 
 clean:

@@ -57,7 +57,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    print(f"{'model':24}{'batch':>6}{'torch':>10}{'fp32':>10}{'int8':>10}  ms, speed-up, int8 error")
+    print(
+        f"{'model':24}{'batch':>6}{'torch':>10}{'fp32':>10}{'int8':>10}  ms, speed-up, int8 error"
+    )
     for name, backbone, channels, size, classes in MODELS[: 1 if options.quick else None]:
         if options.only not in name:
             continue
