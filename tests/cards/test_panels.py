@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dashzoo_cards.panel_figures import draw_profile, draw_speed
+from dashzoo_cards.panel_overview import overview_table
 from dashzoo_cards.panels import panel_table, read_panel, read_panels
 from dashzoo_search.errors import BadBundle, BadData
 
@@ -144,3 +145,22 @@ def test_nothing_to_read_or_to_profile_is_one_sentence(write, tmp_path):
     write(panel(SCORES, {**ACCURACY, "high": None, "percent": False}))
     with pytest.raises(BadData, match="no errors to profile"):
         draw_profile(read_panels(tmp_path), tmp_path / "profile.png")
+
+
+def test_all_panels_in_one_table(write):
+    waves = panel(SCORES)
+    for each in waves["rows"]:
+        if each["contestant"] == "ours":
+            each["search"] = {"epochs": 3, "seconds": 1.0, "cpu_seconds": 0.6}
+    fields = panel({"default": [0.5], "fno": [0.25]}, RMSE, name="fields")
+    panels = [read_panel(write(waves)), read_panel(write(fields, "fields.json"))]
+    head, _, first, second = overview_table(panels).splitlines()
+    assert head == (
+        "| task | metric | seeds | `default` | `ours` | `uniform` | `fno` | search | "
+        "best published |"
+    )
+    assert first == (
+        "| `waves` | accuracy, % ↑ | 3 | 80.0 ± 10.0 | **81.7 ± 10.5** | 80.0 ± 10.0 | – | 40 % | "
+        "97.5 (HC2) |"
+    )
+    assert second == "| `fields` | rmse ↓ | 1 | 0.5 | – | – | 0.25 | – | – |"
