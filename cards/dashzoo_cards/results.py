@@ -178,8 +178,9 @@ class Outcome:
     """One trained network: its scores, size and what its training took.
 
     ``judged_epochs`` are those of the shorter training that ``val`` is of, where the network itself
-    was fitted to the validation split too, else 0. ``init`` is what it started from, None where that was not recorded, and ``inits`` every
-    training of it by start, where there was more than one.
+    was fitted to the validation split too, else 0. ``init`` is what it started from, None where
+    that was not recorded, and ``inits`` every training of it by start, where there was more than
+    one.
     """
 
     val: Score
