@@ -1,6 +1,6 @@
 """The proof that an export computes what was trained, link by link.
 
-    torch in float64 → supernet, one-hot → folded torch → lowered torch → ONNX Runtime, each precision
+    torch in float64 → supernet, one-hot → folded torch → lowered torch → each ONNX file
 
 Every form is held against the first, on random and on real samples, in several batch sizes and,
 where axes are free, several sizes; and every layer by itself, on its own inputs. Beyond the
@@ -25,7 +25,16 @@ from dashzoo_export.parity import TOLERANCES, Tolerance, compare
 from dashzoo_export.serving import Served
 from dashzoo_export.sizes import AXES, Size
 
-__all__ = ["VALIDATION_SAMPLES", "Form", "certify_layers", "certify_network", "torch_forms"]
+__all__ = [
+    "VALIDATION_SAMPLES",
+    "Form",
+    "Samples",
+    "certify_layers",
+    "certify_network",
+    "fitted",
+    "random_samples",
+    "torch_forms",
+]
 
 VALIDATION_SAMPLES = 256
 _LARGE = 16

@@ -24,7 +24,7 @@ PORTABLE = frozenset(
     ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round Selu Shape Sigmoid Sign Sin Size
     Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose
     Unsqueeze Where Xor
-    """.split()
+    """.split()  # noqa: SIM905  a list of as many quotes reads worse
 )
 
 _SCOPES = "pkg.torch.onnx.name_scopes"

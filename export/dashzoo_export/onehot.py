@@ -35,7 +35,7 @@ def as_supernet(net: SearchedNet) -> SearchedNet:
 
 
 def one_hot(conv: nn.Conv2d, choices: Sequence[Kernel]) -> AggConv:
-    """An `AggConv` over ``choices``, settled on the first of them, which has the weight of ``conv``.
+    """An `AggConv` settled on the first of ``choices``, which has the weight of ``conv``.
 
     >>> conv = nn.Conv2d(2, 3, (1, 5), padding=(0, 2))
     >>> one_hot(conv, [Kernel((1, 5), (1, 1)), Kernel((1, 3), (1, 7))]).selected

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from dashzoo_export.graph import check_graph, port, scopes, strip
-from dashzoo_export.lower import DFTMatmulConv
+from dashzoo_export.lower import FrequencyConv
+from dashzoo_export.rewrite import global_means, reorder_gelus
 from dashzoo_export.serving import Served
 from dashzoo_export.sizes import AXES, Size
 from dashzoo_search.errors import DashzooError, UnsupportedLayer
@@ -34,7 +35,7 @@ _ONE_FILE = 1_500_000_000
 
 # In the data's own units, sums of squares, and transforms: none of it survives half precision.
 _WIDE_OPS = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
-_WIDE_MODULES = (DFTMatmulConv, SpectralConv, Moments, nn.LayerNorm, nn.GroupNorm)
+_WIDE_MODULES = (FrequencyConv, SpectralConv, Moments, nn.LayerNorm, nn.GroupNorm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def trace(served: Served, *, size: Size, free: Mapping[str, int] | None = None) 
     for axis, least in (free or {}).items():
         number = 2 + AXES[served.network.dims].index(axis)
         shape[number] = torch.export.Dim(axis, min=least)
-    with _silence():
+    with _silence(), global_means(served):
         try:
             program = torch.onnx.export(
                 served.eval(),
@@ -114,6 +115,7 @@ def trace(served: Served, *, size: Size, free: Mapping[str, int] | None = None) 
             )
     wide = frozenset(node.name for node in model.graph.node if _is_wide(node, served))
     strip(model)
+    reorder_gelus(model)
     check_graph(model, OPSET)
     return Traced(model=model, wide=wide)
 

@@ -1,6 +1,7 @@
 """Do two forms of one network compute the same?
 
-Errors are relative to the largest output in magnitude: max |a − b| / max |a|, mean |a − b| / max |a|.
+Errors are relative to the largest output in magnitude: max |a − b| / max |a|, and the mean of
+|a − b| / max |a|.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def compare(
         raise ParityFailed(f"Outputs of {what} have shape {other.shape}, not {reference.shape}")
     scale = float(np.abs(reference).max()) or 1.0
     errors = np.abs(reference - other)
-    agree = count = None
+    agree = count = 0
     if classes:
         picked = np.take_along_axis(reference, other.argmax(1)[:, None], 1)[:, 0]
         tie = 2 * TOLERANCES["fp32"].largest * scale
@@ -103,8 +104,8 @@ def compare(
         max_abs=float(errors.max()),
         relative_to_max=float(errors.max()) / scale,
         relative_mean=float(errors.mean()) / scale,
-        agree=agree,
-        of=count,
+        agree=agree if classes else None,
+        of=count if classes else None,
     )
     # Also when an error is NaN.
     if not (found.relative_to_max <= tolerance.largest and found.relative_mean <= tolerance.mean):
@@ -113,7 +114,7 @@ def compare(
             f"(mean {found.relative_mean:.1e}) in {what}; the tolerance is "
             f"{tolerance.largest:.0e} (mean {tolerance.mean:.0e})"
         )
-    if agree is not None and count - agree > math.ceil(round((1 - tolerance.agreement) * count, 6)):
+    if count - agree > math.ceil(round((1 - tolerance.agreement) * count, 6)):
         raise ParityFailed(
             f"The export picks another class than torch for {count - agree} of {count} in {what}; "
             f"the tolerance is {tolerance.agreement:.0%} alike"

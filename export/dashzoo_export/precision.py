@@ -7,38 +7,50 @@ norms, FFT blocks, and what is in the data's own units. Casts stand where the tw
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
+from dataclasses import dataclass
 
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["OPSETS", "Half", "carried_in_float32", "narrowed"]
-
-Half = Literal["fp16", "bf16"]
-
-OPSETS: dict[Half, int] = {"fp16": 18, "bf16": 22}  # the first whose Conv takes the type
-_TYPES: dict[Half, int] = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
-_TORCH = {TensorProto.FLOAT16: torch.float16, TensorProto.BFLOAT16: torch.bfloat16}
-_NAMES = {TensorProto.FLOAT16: "tensor(float16)", TensorProto.BFLOAT16: "tensor(bfloat16)"}
+__all__ = ["HALVES", "carried_in_float32", "narrowed"]
 
 
-def narrowed(model: onnx.ModelProto, to: Half, *, wide: Collection[str]) -> onnx.ModelProto:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Half:
+    """A narrow type, and the first opset from 18 whose convolution takes it."""
+
+    type: int
+    name: str
+    torch: torch.dtype
+    opset: int
+
+
+HALVES = {
+    "fp16": _Half(type=TensorProto.FLOAT16, name="tensor(float16)", torch=torch.float16, opset=18),
+    "bf16": _Half(
+        type=TensorProto.BFLOAT16, name="tensor(bfloat16)", torch=torch.bfloat16, opset=22
+    ),
+}
+
+
+def narrowed(model: onnx.ModelProto, to: str, *, wide: Collection[str]) -> onnx.ModelProto:
     """``model`` with half the bytes.
 
     Args:
         model: float32, without subgraphs; left as it is.
-        to: the narrow type.
+        to: the narrow type, one of `HALVES`.
         wide: names of the nodes that stay in float32.
 
     Returns:
-        A model of opset ``OPSETS[to]``; its inputs and outputs are float32 still.
+        A model of opset ``HALVES[to].opset``; its inputs and outputs are float32 still.
     """
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
-    if opset != OPSETS[to]:
-        model = onnx.version_converter.convert_version(model, OPSETS[to])
+    half = HALVES[to]
+    if opset != half.opset:
+        model = onnx.version_converter.convert_version(model, half.opset)
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-    _Narrowing(model, _TYPES[to], frozenset(wide), OPSETS[to]).run()
+    _Narrowing(model, half, frozenset(wide)).run()
     return model
 
 
@@ -76,8 +88,8 @@ def carried_in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
 class _Narrowing:
     """One pass over a graph, in its order."""
 
-    def __init__(self, model: onnx.ModelProto, to: int, wide: frozenset[str], opset: int) -> None:
-        self.graph, self.to, self.wide, self.opset = model.graph, to, wide, opset
+    def __init__(self, model: onnx.ModelProto, half: _Half, wide: frozenset[str]) -> None:
+        self.graph, self.half, self.to, self.wide = model.graph, half, half.type, wide
         self.types = _types(self.graph)
         self.weights = {tensor.name: tensor for tensor in self.graph.initializer}
         self.nodes: list[onnx.NodeProto] = []
@@ -114,22 +126,24 @@ class _Narrowing:
 
     def _takes(self, node: onnx.NodeProto) -> tuple[set[int], set[int]]:
         """Which float inputs and outputs of ``node`` may have the narrow type."""
-        schema = onnx.defs.get_schema(node.op_type, self.opset, node.domain)
+        schema = onnx.defs.get_schema(node.op_type, self.half.opset, node.domain)
         free = {
             constraint.type_param_str
             for constraint in schema.type_constraints
-            if _NAMES[self.to] in constraint.allowed_type_strs
+            if self.half.name in constraint.allowed_type_strs
         }
 
-        def fitting(names: Collection[str], formal: Collection[onnx.defs.OpSchema]) -> set[int]:
-            kinds = [parameter.type_str for parameter in formal]
+        def fitting(names: Collection[str], kinds: list[str]) -> set[int]:
             return {
                 i
                 for i, name in enumerate(names)
                 if self._floats(name) and kinds[min(i, len(kinds) - 1)] in free  # last: variadic
             }
 
-        return fitting(node.input, schema.inputs), fitting(node.output, schema.outputs)
+        return (
+            fitting(node.input, [parameter.type_str for parameter in schema.inputs]),
+            fitting(node.output, [parameter.type_str for parameter in schema.outputs]),
+        )
 
     def _floats(self, name: str) -> bool:
         return self.types.get(name) in (TensorProto.FLOAT, self.to)
@@ -143,7 +157,9 @@ class _Narrowing:
         if key not in self.casts:
             self.casts[key] = f"{name}/{'wide' if to == TensorProto.FLOAT else 'narrow'}"
             if name in self.weights:
-                self.weights[self.casts[key]] = _halved(self.weights[name], self.casts[key], to)
+                self.weights[self.casts[key]] = _halved(
+                    self.weights[name], self.casts[key], self.half
+                )
             else:
                 self._cast(name, self.casts[key], to)
         return self.casts[key]
@@ -154,10 +170,10 @@ class _Narrowing:
         self.types[target] = to
 
 
-def _halved(tensor: TensorProto, name: str, to: int) -> TensorProto:
-    values = torch.from_numpy(numpy_helper.to_array(tensor).copy()).to(_TORCH[to])
+def _halved(tensor: TensorProto, name: str, half: _Half) -> TensorProto:
+    values = torch.from_numpy(numpy_helper.to_array(tensor).copy()).to(half.torch)
     raw = values.view(torch.int16).numpy().tobytes()
-    return helper.make_tensor(name, to, tensor.dims, raw, raw=True)
+    return helper.make_tensor(name, half.type, tensor.dims, raw, raw=True)
 
 
 def _types(graph: onnx.GraphProto) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What an export adds around a network: lengths are brought to its own, outputs to probabilities."""
+"""What an export adds around a network: its length is given to samples, probabilities told."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def require_free(net: SearchedNet, axes: Sequence[str]) -> None:
     for axis in axes:
         if axis not in known:
             raise BadData(
-                f"These samples have no {axis}; give --dynamic {' or '.join(known)}, or leave it out"
+                f"These samples have no {axis}; give --dynamic {' or '.join(known)}, or none"
             )
     if axes and net.resize:
         raise UnsupportedLayer(

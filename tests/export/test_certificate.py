@@ -1,4 +1,4 @@
-"""The certificate: what it compares, that a fault anywhere in the chain fails it, what it writes."""
+"""The certificate: what it compares, that a fault anywhere fails it, and what is written."""
 
 import copy
 import json
@@ -8,10 +8,12 @@ import onnx
 import pytest
 import torch
 
-from dashzoo_export.artifact import Chain, Request, certify, export_onnx, model_path
+from dashzoo_export.artifact import export_onnx, model_path
 from dashzoo_export.bundle import EXPORT, sha256_file
 from dashzoo_export.certificate import fitted
+from dashzoo_export.chain import Chain, certify
 from dashzoo_export.onehot import as_supernet, one_hot
+from dashzoo_export.request import Request
 from dashzoo_export.serving import Served
 from dashzoo_export.weights import save_weights
 from dashzoo_search.choice import Kernel
@@ -109,7 +111,7 @@ class TestReport:
                 )
                 for batch, count in batches
             }
-        assert [form for form in dict.fromkeys(row["form"] for row in rows)] == forms
+        assert list(dict.fromkeys(row["form"] for row in rows)) == forms
         assert all(row["of"] == row["samples"] for row in rows)
         worst = {f: max(r["relative_to_max"] for r in rows if r["form"] == f) for f in forms}
         assert max(worst[f] for f in forms[:4]) < 1e-5 < worst["fp16"] < worst["bf16"]
@@ -169,9 +171,9 @@ class TestFaults:
         assert not (folder / "onnx").exists()
 
     def test_a_layer_that_is_lowered_wrongly(self, net, folder, monkeypatch):
-        from dashzoo_export import artifact
+        from dashzoo_export import chain
 
-        real = artifact.lower
+        real = chain.lower
 
         def wrong(net, size, **kwargs):
             lowered = real(net, size, **kwargs)
@@ -179,7 +181,7 @@ class TestFaults:
                 lowered.network.backbone.layers[1].conv.weight[0, 0] += 1
             return lowered
 
-        monkeypatch.setattr(artifact, "lower", wrong)
+        monkeypatch.setattr(chain, "lower", wrong)
         with pytest.raises(ParityFailed, match=r"layer layers\.1\.conv, lowered"):
             export(net, folder)
         assert not (folder / "onnx").exists()
@@ -194,11 +196,11 @@ class TestFaults:
             export(net, folder)
 
     def test_a_precision_too_low(self, net, folder, monkeypatch):
-        from dashzoo_export import artifact
+        from dashzoo_export import chain
         from dashzoo_export.parity import TOLERANCES, Tolerance
 
         tight = Tolerance(largest=1e-6, mean=1e-6, agreement=1.0)
-        monkeypatch.setattr(artifact, "TOLERANCES", {**TOLERANCES, "fp16": tight})
+        monkeypatch.setattr(chain, "TOLERANCES", {**TOLERANCES, "fp16": tight})
         with pytest.raises(ParityFailed, match="in fp16 on random"):
             export(net, folder, request=Request(precisions=("fp16",)))
         assert not (folder / "onnx").exists()

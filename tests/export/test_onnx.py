@@ -134,9 +134,7 @@ def test_a_transform_is_portable_where_it_is_no_dft_operator(lowering):
 class TestFreeAxes:
     @staticmethod
     def net(kernel, dilation, **more):
-        spec = KernelSpec(
-            dims=1, layers={"blocks.1.conv2": Choice.cube(kernel, dilation, dims=1)}
-        )
+        spec = KernelSpec(dims=1, layers={"blocks.1.conv2": Choice.cube(kernel, dilation, dims=1)})
         args = {"dims": 1, "in_chans": 1, "num_classes": 2, "backbone_args": {"width": 2}}
         return SearchedNet("wrn1d", kernels=spec, **{**args, **more}).eval()
 

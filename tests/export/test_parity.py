@@ -15,7 +15,7 @@ REFERENCE = np.array([[1.0, 2.0]])
     [[[1.0, 3.0]], [[2.1, 1.0]], [[np.nan, 2.0]], [[1.0, 2.0, 3.0]], [[np.inf, 2.0]]],
 )
 def test_outputs_that_differ_fail(other):
-    with pytest.raises(ParityFailed, match="of a copy|in a copy"):
+    with pytest.raises(ParityFailed, match=r"of a copy|in a copy"):
         compare(REFERENCE, np.array(other), FP32, what="a copy")
 
 

@@ -50,6 +50,7 @@ class TestWhole:
         assert not told["real_samples"]
         assert {row["inputs"] for row in told["certificate"]["network"]} == {"random"}
 
+    @pytest.mark.slow
     def test_all_precisions_and_free_lengths(self, bundle, command):
         words = ["--dtype", "fp16,bf16,int8", "--dynamic", "length", "--softmax"]
         report = command("export", bundle, *words, "--json").json
@@ -141,7 +142,11 @@ class TestAltered:
 
         def results(value):
             layer = value["layers"][0]
-            key = "default_dilation" if (value["selection"] or {"shipped": ""})["shipped"] == "default" else "dilation"
+            key = (
+                "default_dilation"
+                if (value["selection"] or {"shipped": ""})["shipped"] == "default"
+                else "dilation"
+            )
             layer[key] = flip(layer[key])
 
         change(bundle / "config.json", config)

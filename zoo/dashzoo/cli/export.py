@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dashzoo.cli.options import export_json, folder_argument
+from dashzoo.cli.values import Names
 
 
 @click.command("export")
@@ -21,12 +22,18 @@ from dashzoo.cli.options import export_json, folder_argument
     help="Form of the convolutions: the cheapest for each layer, or one for all.",
 )
 @click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda", "tensorrt"]),
+    default="cpu",
+    show_default=True,
+    help="What it is to run on; auto goes by the costs that calibrate measured there.",
+)
+@click.option(
     "--dtype",
     "precisions",
+    type=Names(),
     default="fp32",
     show_default=True,
-    metavar="P,P,…",
-    callback=lambda ctx, option, value: _names(value),
     help="Files to write: fp32 (always), fp16, bf16, int8.",
 )
 @click.option(
@@ -55,7 +62,9 @@ def command(folder: Path, as_json: bool, **options: Any) -> None:
         click.echo(line)
     for name, file in report["files"].items():
         if not file["portable"]:
-            click.echo(f"{name} has operators that not every provider has; see operators in --json.")
+            click.echo(
+                f"{name} has operators that not every provider has; see operators in --json."
+            )
     click.echo(f"Next: dashzoo card {shlex.quote(str(folder))}")
 
 
@@ -67,12 +76,10 @@ def summary(certificate: dict[str, Any]) -> list[str]:
         worst = max(row["relative_to_max"] for row in rows)
         told = f"{form:>8}: {worst:.1e} of the largest output, mean "
         told += f"{max(row['relative_mean'] for row in rows):.1e}"
-        counted = max((row for row in rows), key=lambda row: (row["inputs"] == "real", row["samples"]))
+        counted = max(
+            (row for row in rows), key=lambda row: (row["inputs"] == "real", row["samples"])
+        )
         if counted["of"]:
             told += f"; {counted['agree']} of {counted['of']} alike on {counted['inputs']} inputs"
         lines.append(told)
     return lines
-
-
-def _names(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())

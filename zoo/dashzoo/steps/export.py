@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from dashzoo.loading import load_with_config
 from dashzoo.steps.before import require
 from dashzoo.workfiles import SearchRecord
-from dashzoo_export.artifact import Request, export_onnx
+from dashzoo_export.artifact import export_onnx
 from dashzoo_export.bundle import WEIGHTS, invalidate
 from dashzoo_export.certificate import VALIDATION_SAMPLES
 from dashzoo_export.config import NetworkConfig
-from dashzoo_export.lower import Lowering, LoweringCosts
+from dashzoo_export.lower import Lowering, lowering_costs
+from dashzoo_export.providers import Provider
 from dashzoo_export.quantize import CALIBRATION_SAMPLES
+from dashzoo_export.request import Request
 from dashzoo_export.session import require_runtime
 from dashzoo_search.errors import BadData, DashzooError
 from dashzoo_search.networks.searched import ARCHITECTURE, SearchedNet
@@ -34,7 +36,7 @@ def export(
     folder: str | PathLike[str],
     *,
     lowering: Lowering = "auto",
-    costs: LoweringCosts | None = None,
+    provider: Provider = "cpu",
     precisions: Sequence[str] = ("fp32",),
     dynamic: Sequence[str] = (),
     softmax: bool = False,
@@ -45,7 +47,7 @@ def export(
     Args:
         folder: where `train` was.
         lowering: form of the convolutions, ``"auto"`` being the cheapest for each.
-        costs: constants of the cost model, as ``dashzoo calibrate`` measures them.
+        provider: what the models are to run on, whose costs decide; see `lowering_costs`.
         precisions: files to write, of ``"fp32"`` (always written), ``"fp16"``, ``"bf16"`` and
             ``"int8"``.
         dynamic: axes that are to be free beside the batch: ``"length"``, or ``"height"`` and
@@ -66,7 +68,7 @@ def export(
     task = task_of(folder)
     request = Request(
         lowering=lowering,
-        costs=costs or LoweringCosts(),
+        costs=lowering_costs(provider),
         precisions=tuple(precisions),
         dynamic=tuple(dynamic),
         outputs=_outputs(config) if softmax else "raw",
@@ -120,7 +122,9 @@ def _outputs(config: NetworkConfig) -> Any:
         return "softmax"
     if config.kind == "multilabel":
         return "sigmoid"
-    raise BadData(f"The outputs of {config.kind} are numbers, no probabilities; leave --softmax out")
+    raise BadData(
+        f"The outputs of {config.kind} are numbers, no probabilities; leave --softmax out"
+    )
 
 
 def _padded(folder: Path) -> bool:

@@ -15,9 +15,11 @@ from dashzoo.steps.before import require
 from dashzoo.steps.export import description, some, task_of
 from dashzoo_cards.differences import in_config, in_export
 from dashzoo_cards.facts import load_facts
-from dashzoo_export.artifact import Chain, Request, certify, model_path
-from dashzoo_export.bundle import CONFIG, EXPORT, check_bundle, read_json, sha256_file
+from dashzoo_export.artifact import model_path
+from dashzoo_export.bundle import CONFIG, EXPORT, check_bundle, read_json
 from dashzoo_export.certificate import VALIDATION_SAMPLES
+from dashzoo_export.chain import Chain, certify
+from dashzoo_export.request import Request
 from dashzoo_export.session import require_runtime
 from dashzoo_search.errors import BadBundle
 from dashzoo_search.tasks.kinds import KINDS
