@@ -135,7 +135,8 @@ def search_kernels(
 
     Args:
         supernet: built for the method, on the device to train on.
-        train: the training split; a part of it is held out, by ``seed``.
+        train: the training split; a part of it is held out, by ``seed``, or its end where samples
+            are in order of time.
         options: see `SearchOptions`.
         seed: chooses the held-out part.
         generator: of every draw.

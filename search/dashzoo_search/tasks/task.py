@@ -45,11 +45,14 @@ class Split:
             - dense_regression: float32 [n, outputs, *size],
             - dense_labels: int64 [n, *size], -1 where there is none.
         groups: numbers int64 [n] of what must not be on both sides of a cut, or None.
+        by_time: whether samples are in order of time, oldest first, so that parts are cut off its
+            end, and folds are stretches of it, whatever the seed.
     """
 
     X: Array
     y: Array
     groups: NDArray[np.int64] | None = None
+    by_time: bool = False
 
     def __len__(self) -> int:
         return len(self.y)
@@ -65,14 +68,15 @@ class Split:
     def take(self, index: NDArray[Any]) -> Split:
         """The samples at ``index``; those on disk stay there."""
         groups = self.groups[index] if self.groups is not None else None
-        return Split(take(self.X, index), take(self.y, index), groups)
+        return Split(take(self.X, index), take(self.y, index), groups, self.by_time)
 
     def join(self, other: Split) -> Split:
         """Our samples, then those of ``other``."""
         groups = None
         if self.groups is not None and other.groups is not None:
             groups = np.concatenate([self.groups, other.groups])
-        return Split(join(self.X, other.X), join(self.y, other.y), groups)
+        X, y = join(self.X, other.X), join(self.y, other.y)
+        return Split(X, y, groups, self.by_time and other.by_time)
 
     @property
     def strata(self) -> NDArray[np.int64]:
@@ -82,17 +86,17 @@ class Split:
         return np.zeros(len(self), np.int64)
 
     def cut(self, fraction: float, *, seed: int, array: str = "y") -> tuple[Split, Split]:
-        """The rest, and about ``fraction`` of the samples; see `cut_fraction`."""
+        """The rest, and about ``fraction`` of the samples: see `cut_fraction` and `cut_last`."""
+        if self.by_time:
+            rest, cut = cut_last(len(self), fraction, groups=self.groups)
+            return self.take(rest), self.take(cut)
         rest, cut = cut_fraction(self.strata, fraction, seed=seed, array=array, groups=self.groups)
         return self.take(rest), self.take(cut)
 
-    def cut_last(self, fraction: float) -> tuple[Split, Split]:
-        """The older samples, and about ``fraction`` of them, the newest; see `splits.cut_last`."""
-        older, newer = cut_last(len(self), fraction, groups=self.groups)
-        return self.take(older), self.take(newer)
-
     def folds(self, count: int, *, seed: int) -> list[Index]:
-        """Indices of ``count`` parts; see `splits.folds`."""
+        """Indices of ``count`` parts; see `splits.folds`. Groups come before time."""
+        if self.by_time and self.groups is None:
+            return list(np.array_split(np.arange(len(self)), count))
         return folds(self.strata, count, seed=seed, groups=self.groups)
 
 
@@ -255,15 +259,13 @@ def make_task(
     classes = outputs_of(labels, kind, names)
     encoded = encode(labels, kind)
     numbers = check_groups(groups or {}, samples)
-    splits = {part: Split(samples[part], encoded[part], numbers.get(part)) for part in named}
+    splits = {
+        part: Split(samples[part], encoded[part], numbers.get(part), by_time) for part in named
+    }
     sha256 = digest(samples, labels, kind)
     if val is None:
         whole = splits["train"]
-        splits["train"], splits["val"] = (
-            whole.cut_last(VALIDATION_FRACTION)
-            if by_time
-            else whole.cut(VALIDATION_FRACTION, seed=seed, array="y_train")
-        )
+        splits["train"], splits["val"] = whole.cut(VALIDATION_FRACTION, seed=seed, array="y_train")
     return Task(
         name=name,
         train=splits["train"],

@@ -244,3 +244,13 @@ def test_a_task_of_ones_own(monkeypatch):
     assert load_task("mine/fractions", seed=1).kind == "regression"
     with pytest.raises(ValueError, match="registered already"):
         register("mine/fractions", lambda *, seed: make(MANY))
+
+
+def test_by_time_the_search_and_the_folds_look_ahead_too():
+    stamped = np.arange(60, dtype=np.float32).reshape(60, 1, 1) + np.zeros((1, 1, 4), np.float32)
+    task = make(np.arange(60) % 2, stamped, by_time=True)
+    rest, held = task.train.cut(0.25, seed=3)
+    assert rest.X[:].max() < held.X[:].min() <= held.X[:].max() < task.val.X[:].min()
+    pool = task.train.join(task.val).take(np.arange(50))
+    parts = [part.tolist() for part in pool.folds(3, seed=3)]
+    assert parts == [list(range(a, b)) for a, b in ((0, 17), (17, 34), (34, 50))]
