@@ -4,9 +4,10 @@ Kernels that a search found can be trained from the weights the search left, fol
 scratch. With both, validation says which of the two is *the* network of these kernels, and what
 the other came to is told beside it.
 
-A validation split of fewer than `ENOUGH` samples is no judge of epochs, and dear to leave out. There
-a training of half the length on train alone, as its last epoch leaves it, tells the validation
-score; the network itself is trained on train and validation together, and kept as it ends.
+A validation split of fewer than `ENOUGH` samples is no judge of epochs, and dear to leave out.
+There a training of half the length on train alone, as its last epoch leaves it, tells the
+validation score; the network itself is trained on train and validation together, and kept as it
+ends.
 """
 
 from __future__ import annotations
@@ -199,8 +200,11 @@ class Trainer:
 
         def run(fitted: Split, epochs: int, stage: str) -> tuple[SearchedNet, FitResult]:
             generator = seed_everything(self._seed)
-            build = self.build(name, kernels)
-            network = self.folded(kernels) if start == "searched" else build(fitted)
+            if start == "searched":
+                network = self.folded(kernels)
+            else:
+                plan = self._plan(name)
+                network = _fresh(plan, self._task, kernels, self._device, fitted)
             result = fit(
                 network,
                 fitted,

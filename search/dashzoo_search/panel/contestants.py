@@ -167,8 +167,8 @@ def dash(round_: Round) -> list[Row]:
     trained = round_.trainer().train("dash", found.spec, {"scratch": left})
     return [
         _row(
-            round_, "dash", trained, found.spec, search=search, train=cost_of(watch, trained.epochs),
-            details={"options": options.to_json()},
+            round_, "dash", trained, found.spec, search=search,
+            train=cost_of(watch, trained.epochs), details={"options": options.to_json()},
         )
     ]  # fmt: skip
 

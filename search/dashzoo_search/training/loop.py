@@ -56,8 +56,8 @@ class FitResult:
         return replace(
             self,
             val=judged.val,
-            seconds=self.seconds + judged.seconds,
-            cpu_seconds=self.cpu_seconds + judged.cpu_seconds,
+            seconds=round(self.seconds + judged.seconds, 2),
+            cpu_seconds=round(self.cpu_seconds + judged.cpu_seconds, 2),
             skipped_steps=self.skipped_steps + judged.skipped_steps,
             judged_epochs=judged.epochs,
         )
@@ -144,8 +144,9 @@ def fit(
         val=best.score,
         best_epoch=best.epoch,
         epochs=recipe.epochs,
+        seconds=round(watch.seconds, 2),
+        cpu_seconds=round(watch.cpu_seconds, 2),
         skipped_steps=step.skipped,
-        **watch.to_json(),
     )
 
 

@@ -58,7 +58,8 @@ class Record:
         original: files that can be read as they are distributed.
         status: ``"not run"`` here for want of data, or ``"regenerated"``.
         figures: of `METHODS`, as published (lower is better), None where there is none.
-        figure: what they are: 1 − or 100 % − our metric, our metric, or `fnr`, which no one should be chosen by.
+        figure: what they are: 1 − or 100 % − our metric, our metric, or `fnr`, by which nothing
+            should be chosen.
     """
 
     name: str
