@@ -6,6 +6,7 @@ processes hardly disturb; otherwise by wall time, on a GPU with inputs and outpu
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 import warnings
@@ -19,12 +20,14 @@ from onnx.numpy_helper import from_array
 from torch import nn
 
 from dashzoo_export.latency import bound
+from dashzoo_export.lower.network import Lowered
+from dashzoo_export.lower.plan import Plan
 from dashzoo_export.lower.plane import PlaneConv
 from dashzoo_export.providers import Provider
 from dashzoo_export.session import open_session
 from dashzoo_search.ops.stopwatch import fastest
 
-__all__ = ["conv_model", "layer_model", "time_models"]
+__all__ = ["conv_model", "layer_model", "measure", "time_models"]
 
 OPSET = 18
 
@@ -105,6 +108,39 @@ def time_models(
     clock = time.process_time if provider == "cpu" and threads == 1 else time.perf_counter
     found = fastest(runs, torch.device("cpu"), budget=budget, clock=clock)
     return {name: 1000 * seconds for name, seconds in found.items()}
+
+
+def measure(
+    lowered: Lowered,
+    *,
+    provider: Provider = "cpu",
+    threads: int | None = 1,
+    batch: int = 1,
+    budget: float = 0.05,
+) -> Lowered:
+    """``lowered`` with the time of every layer in its form, and as an ordinary convolution.
+
+    Args:
+        lowered: as `lower` gives it; layers alike are timed once.
+        provider: of ONNX Runtime.
+        threads: of the CPU.
+        batch: samples at a time.
+        budget: seconds for each form of a layer.
+    """
+    known: dict[tuple[PlaneConv, str, Plan | None], dict[str, float]] = {}
+    layers = {}
+    for name, layer in lowered.layers.items():
+        key = (layer.conv, layer.form, layer.plan)
+        if key not in known:
+            models = {"conv": conv_model(layer.conv)}
+            if layer.form != "conv":
+                module = lowered.network.backbone.get_submodule(name)
+                models[layer.form] = layer_model(module, layer.conv)
+            known[key] = time_models(
+                models, layer.conv, batch=batch, provider=provider, threads=threads, budget=budget
+            )
+        layers[name] = dataclasses.replace(layer, measured_ms=known[key])
+    return dataclasses.replace(lowered, layers=layers)
 
 
 @contextmanager
