@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from record import save, write
 
-from dashzoo_export.artifact import Chain, Request
+from dashzoo_export.chain import Chain
 from dashzoo_export.onnx import trace
 from dashzoo_export.quantize import quantized
+from dashzoo_export.request import Request
 from dashzoo_export.session import open_session
 from dashzoo_search.networks import SearchedNet
 from dashzoo_search.networks.convs import conv_layers

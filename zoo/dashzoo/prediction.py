@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from dashzoo.loading import load_with_config
 from dashzoo.steps.before import require
-from dashzoo_export.artifact import PRECISIONS, model_path
+from dashzoo_export.artifact import model_path
 from dashzoo_export.bundle import EXPORT, read_json
 from dashzoo_export.config import read_config
 from dashzoo_export.providers import Provider
+from dashzoo_export.request import PRECISIONS
 from dashzoo_export.session import open_session
 from dashzoo_search.errors import BadBundle, BadData
 from dashzoo_search.tasks.kinds import KINDS, Kind
