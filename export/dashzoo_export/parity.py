@@ -38,7 +38,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "fp32": Tolerance(largest=1e-4, mean=2e-5, agreement=1.0),
     "fp16": Tolerance(largest=1e-2, mean=2e-3, agreement=0.99),
     "bf16": Tolerance(largest=5e-2, mean=1e-2, agreement=0.97),
-    "int8": Tolerance(largest=0.2, mean=5e-2, agreement=0.95),
+    "int8": Tolerance(largest=0.2, mean=0.1, agreement=0.95),
 }
 
 
