@@ -1,6 +1,6 @@
 """Every family of timm's that convolves, carried through what a search does with a backbone.
 
-    python benchmarks/sweep.py [--only resnet,convnext] [--json FILE] [--markdown FILE]
+    python benchmarks/sweep.py [--only resnet,convnext] [--no-onnx] [--json FILE]
 
 Of every model module the smallest member (by parameters, built on the meta device) that has a
 kernel larger than its stride is converted to a supernet, run forward and backward, derived,
@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from sweep_table import table
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -48,12 +47,11 @@ SECONDS, MEMORY = 1800, 12 * 2**30
 
 
 def main() -> None:
-    """Run all cases, print a line for each, write JSON and the table if asked."""
+    """Run all cases, print a line for each, write JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="model modules, with commas between them")
     parser.add_argument("--no-onnx", action="store_true", help="leave the export out")
     parser.add_argument("--json", type=Path, help="write results here, and go on from there")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
     options = parser.parse_args()
     rows = _known(options.json) or list(smallest_members())
     wanted = options.only.split(",") if options.only else [row["module"] for row in rows]
@@ -64,8 +62,6 @@ def main() -> None:
             row[f"{dims}d"] = in_process(row["name"], dims, onnx=not options.no_onnx)
             print(row["name"], dims, row[f"{dims}d"], flush=True)
             _write(options.json, rows)
-    if options.markdown:
-        options.markdown.write_text(table(rows), encoding="utf-8")
 
 
 def _known(path: Path | None) -> list[dict[str, Any]]:

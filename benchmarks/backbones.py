@@ -1,16 +1,50 @@
-"""The tables of docs/backbones.md, from what the sweep and `convert.py` found."""
+"""Writes docs/backbones.md: backbones.template.md, with what `sweep.py` and `convert.py` found."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
 
+TEMPLATE = Path(__file__).with_suffix(".template.md")
+DOCS = Path(__file__).parents[1] / "docs"
 ABBREVIATED = 170  # characters of a reason
+GIB = 2**30
+OPTIMISER = 16  # bytes a weight: itself, its gradient and AdamW's two moments, float32
+FORMS = ("paths", "mixture", "mixture, shared")
+
+def main() -> None:
+    """Read both, write the page."""
+    (DOCS / "backbones.md").write_text(page(), encoding="utf-8")
 
 
-def table(rows: Sequence[Row]) -> str:
+def page() -> str:
+    """The whole page."""
+    sweep, convert = (
+        json.loads((DOCS / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("sweep", "convert")
+    )
+    convnext = next(row for row in convert["rows"] if row["name"] == "convnext_tiny")
+    plain, paths = convnext["paths"]["plain"], convnext["paths"]["supernet"]
+    kept = paths["values"] * 2 / GIB
+    weights = paths["parameters"] * OPTIMISER / GIB
+    steps = [f"{each['macs'] * 3 / 1e12:.1f} TMAC" for each in (paths, plain)]
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        timm=sweep["timm"],
+        cpu=convert["machine"]["cpu"],
+        sweep=swept(sweep["families"]),
+        measured=measured(convert["rows"]),
+        reckoned=reckoned(convert["rows"]),
+        memory=f"{weights:.1f} GiB of weights and optimiser, {kept:.0f} GiB kept for the backward "
+        "in bf16",
+        arithmetic=f"{steps[0]} of the supernet's, {steps[1]} of the plain network's",
+    )
+
+
+def swept(rows: Sequence[Row]) -> str:
     """What passed, and every family with what became of it."""
     tried = [row for row in rows if row["overlapping"]]
     patches = [row for row in rows if not row["overlapping"]]
@@ -40,6 +74,39 @@ def table(rows: Sequence[Row]) -> str:
         ]
     names = ", ".join(f"{row['module']} ({row['name']})" for row in patches)
     lines += ["", f"No kernel to search, only patches that are cut, in {len(patches)}: {names}."]
+    return "\n".join(lines) + "\n"
+
+
+def measured(rows: Sequence[Row]) -> str:
+    """Seconds and memory of the conversion."""
+    lines = ["| backbone | searched | " + " | ".join(f"{form}: s, GiB" for form in FORMS) + " |"]
+    lines.append("|---|---:|" + "---:|" * len(FORMS))
+    for row in rows:
+        cells = [f"{row[form]['cpu_seconds']:.2f}, {row[form]['peak_gib']:.2f}" for form in FORMS]
+        lines.append(f"| {row['name']} | {row['paths']['layers']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def reckoned(rows: Sequence[Row]) -> str:
+    """Weights, arithmetic and memory of a training step."""
+    lines = [
+        "| backbone | form | parameters | weights and optimiser, GiB | forward, TMAC | over plain "
+        "| kept for the backward, GiB |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        plain = row["paths"]["plain"]
+        for form, found in (("plain", plain), *((f, row[f]["supernet"]) for f in FORMS)):
+            cells = (
+                row["name"],
+                form,
+                f"{found['parameters'] / 1e6:.1f} M",
+                f"{found['parameters'] * OPTIMISER / GIB:.1f}",
+                f"{found['macs'] / 1e12:.2f}",
+                f"{found['macs'] / plain['macs']:.2f}",
+                f"{found['values'] * 4 / GIB:.1f}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -93,3 +160,7 @@ def _passed(row: Row, dims: str) -> bool:
 def _attends(row: Row) -> bool:
     """As its 2-D form shows, which is run at a size the model takes."""
     return bool(row.get("2d", {}).get("attention"))
+
+
+if __name__ == "__main__":
+    main()
