@@ -34,7 +34,7 @@ from dashzoo_export.lower.cost import best_plan, choose
 from dashzoo_export.lower.dft_op import DFTOpConv
 from dashzoo_export.lower.plan import Axis, Plan, whole
 from dashzoo_export.lower.plane import PlaneConv
-from dashzoo_export.lower.timing import layer_model
+from dashzoo_export.lower.timing import conv_model, layer_model
 from dashzoo_export.session import open_session
 from dashzoo_search.ops.stopwatch import fastest
 from dashzoo_search.ops.transforms import smooth_length
@@ -105,7 +105,9 @@ def case(name: str, conv: PlaneConv, batches: tuple[int, ...]) -> Iterator[dict[
 
     def session(form: str, plan: Plan | None = None) -> Any:
         key = f"{form} {plan}"
-        if key not in models:
+        if key not in models and form == "conv":
+            models[key] = conv_model(conv, weight.numpy())
+        elif key not in models:
             models[key] = layer_model(module(form, weight, conv, plan), conv)
         return open_session(models[key], threads=1)
 
@@ -146,23 +148,11 @@ def case(name: str, conv: PlaneConv, batches: tuple[int, ...]) -> Iterator[dict[
 
 
 def module(form: str, weight: Tensor, conv: PlaneConv, plan: Plan | None) -> nn.Module:
-    """The layer in one form."""
+    """The layer in a form by Fourier transform."""
     if form == "dft_matmul":
         assert plan is not None
         return DFTMatmulConv(weight, None, conv, plan)
-    if form in ("dft_op", "plain_op"):
-        return DFTOpConv(weight, None, conv, plan)
-    made = nn.Conv2d(
-        conv.ins,
-        conv.outs,
-        conv.kernel,
-        padding=conv.before,
-        dilation=conv.dilation,
-        groups=conv.groups,
-        bias=False,
-    )
-    made.weight = nn.Parameter(weight)
-    return made
+    return DFTOpConv(weight, None, conv, plan)
 
 
 def smooth(conv: PlaneConv) -> Plan:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array
 from torch import nn
@@ -50,8 +51,8 @@ def layer_model(module: nn.Module, conv: PlaneConv) -> bytes:
     return bytes(program.model_proto.SerializeToString())
 
 
-def conv_model(conv: PlaneConv) -> bytes:
-    """The ONNX model of an ordinary convolution, of any weights."""
+def conv_model(conv: PlaneConv, weight: NDArray[np.float32] | None = None) -> bytes:
+    """The ONNX model of an ordinary convolution; without ``weight`` of random ones."""
     h, w = conv.before
     after = (
         s * (m - 1) + e - n - p
@@ -60,7 +61,8 @@ def conv_model(conv: PlaneConv) -> bytes:
         )
     )
     shape = (conv.outs, conv.ins // conv.groups, *conv.kernel)
-    weight = np.random.default_rng(0).standard_normal(shape, np.float32)
+    if weight is None:
+        weight = np.random.default_rng(0).standard_normal(shape, np.float32)
     ends = [("x", conv.ins, conv.size), ("y", conv.outs, conv.out)]
     x, y = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, *size])
