@@ -1,7 +1,9 @@
 """The int8 form of a float32 graph: static, per channel, with quantise–dequantise pairs.
 
-Weights and activations are symmetric int8 and biases stay in float32, which is what TensorRT
-takes; ONNX Runtime fuses the pairs into integer operators on the CPU.
+Weights are symmetric int8, activations unsigned with a zero of their own, biases float32: what the
+integer kernels of CPUs take. ONNX Runtime makes signed activations unsigned by itself, but not
+where a result is used twice, so that a residual network would stay in float there. TensorRT takes
+signed activations only: use fp16 on a GPU.
 """
 
 from __future__ import annotations
@@ -63,10 +65,10 @@ def quantized(
             Reader(),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=sorted(wide),
-            extra_options={"ActivationSymmetric": True, "QuantizeBias": False},
+            extra_options={"QuantizeBias": False},
         )
         return onnx.load(target)
 
