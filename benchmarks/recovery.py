@@ -69,7 +69,7 @@ ROWS = {
     "2 layers of k3 d1": Row(2, small=True, seeds=3),
     "2 layers, shuffled labels": Row(2, shuffled=True, seeds=3),
     "2-D, 1 layer": Row(1, dims=2, seeds=2),
-    "2-D, 2 layers": Row(2, dims=2, samples=8000, seeds=3),
+    "2-D, 2 layers": Row(2, dims=2, samples=8000, seeds=2),
     "1 layer, mixture": Row(1, method="mixture", seeds=3),
     "2 layers, mixture": Row(2, method="mixture", seeds=2),
     # Not in the committed results: hours.
