@@ -4,8 +4,8 @@
 
 Networks have the kernels a search could have chosen, a mix of sizes and dilations, and random
 weights. Each is exported as `dashzoo export` does it, and as `dashzoo export --lowering conv
---dtype int8` does it, calibrated on random samples: convolutions by transforms stay in float32. Process-CPU time of one thread, the least of interleaved
-calls.
+--dtype int8` does it, calibrated on random samples: convolutions by transforms would stay in
+float32. Process-CPU time of one thread, the least of interleaved calls.
 
 Bars: at batch 1 ONNX Runtime at least 1.5 times as fast as torch eager, int8 at least twice as fast
 as float32.

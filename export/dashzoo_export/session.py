@@ -38,8 +38,6 @@ def open_session(
     options.log_severity_level = 4  # what goes wrong is raised
     if threads is not None:
         options.intra_op_num_threads = threads
-    # Without VNNI, sums of unsigned by signed bytes would saturate; slower products do not.
-    options.add_session_config_entry("session.x64quantprecision", "1")
     for key, value in (config or {}).items():
         options.add_session_config_entry(key, value)
     where = "The ONNX model" if isinstance(model, bytes) else str(model)
