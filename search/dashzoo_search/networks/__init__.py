@@ -1,7 +1,8 @@
 """Backbones: any timm CNN, our own 1-D ones, and the searched network built from one and a spec.
 
 `searched` is the network that is trained, saved and exported; `create` makes its backbone by
-name; `convs` tells which of its convolutions a search may change.
+name, `planar` makes one for images serve sequences, and `convs` with `rules` tells which of its
+convolutions a search may change.
 """
 
 from dashzoo_search.networks.create import create_backbone

@@ -11,7 +11,7 @@ from torch import nn
 import dashzoo  # noqa: F401  registers dashzoo_searched
 from dashzoo_export.config import network_config, read_config
 from dashzoo_export.onnx import to_onnx
-from dashzoo_export.parity import compare
+from dashzoo_export.parity import TOLERANCES, compare
 from dashzoo_export.session import open_session
 from dashzoo_export.weights import save_weights
 from dashzoo_search.budget.receptive import receptive_field, windows
@@ -48,7 +48,7 @@ def test_images_keep_their_size(name):
         assert net(torch.randn(2, 2, *size)).shape == (2, 3, *size)
 
 
-@pytest.mark.parametrize("name", OWN_SEQUENCES)
+@pytest.mark.parametrize("name", [*OWN_SEQUENCES, "wrn_16_1", "test_resnet", "regnetx_002"])
 def test_sequences_keep_their_length(name):
     net = dense(name, dims=1)
     for length in (1, 16, 51):
@@ -131,7 +131,12 @@ def test_the_decoder_is_not_searched():
 
 @pytest.mark.parametrize(
     ("name", "dims", "size"),
-    [("wrn1d", 1, (24,)), ("wrn_16_1", 2, (15, 16)), ("test_convnext", 2, (33, 40))],
+    [
+        ("wrn1d", 1, (24,)),
+        ("wrn_16_1", 2, (15, 16)),
+        ("test_convnext", 2, (33, 40)),
+        ("test_convnext", 1, (130,)),
+    ],
 )
 def test_a_dense_supernet_folds_to_what_it_computes(name, dims, size):
     args = {"backbone_args": {"width": 4}} if name == "wrn1d" else {}
@@ -160,6 +165,7 @@ def test_a_dense_supernet_folds_to_what_it_computes(name, dims, size):
         *(pytest.param(name, 2, (33, 40), marks=pytest.mark.slow) for name in FAMILIES),
         *(pytest.param(name, 2, (12, 15), marks=pytest.mark.slow) for name in OWN_IMAGES),
         *(pytest.param(name, 1, (21,), marks=pytest.mark.slow) for name in OWN_SEQUENCES),
+        *(pytest.param(name, 1, (130,), marks=pytest.mark.slow) for name in FAMILIES),
     ],
 )
 def test_the_onnx_file_computes_the_same(name, dims, size):
@@ -171,7 +177,7 @@ def test_the_onnx_file_computes_the_same(name, dims, size):
     x = np.random.default_rng(0).standard_normal((3, 2, *size)).astype(np.float32)
     with torch.inference_mode():
         expected = net(torch.from_numpy(x)).numpy()
-    compare(expected, session.run(None, {"input": x})[0], inputs="random")
+    compare(expected, session.run(None, {"input": x})[0], TOLERANCES["fp32"], what=name)
 
 
 @pytest.mark.parametrize(

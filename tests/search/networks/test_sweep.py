@@ -52,6 +52,13 @@ def test_a_refusal_is_an_error_of_ours_with_a_reason(sweep, name, dims, stage):
     assert name in found["reason"]
 
 
+def test_the_page_says_what_was_found(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import backbones
+
+    assert (backbones.DOCS / "backbones.md").read_text(encoding="utf-8") == backbones.page()
+
+
 @pytest.mark.slow
 def test_all_families_pass_the_bars(sweep, monkeypatch):
     rows = []
