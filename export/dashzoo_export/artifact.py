@@ -23,8 +23,10 @@ from dashzoo_export.bundle import (
 from dashzoo_export.certificate import Samples
 from dashzoo_export.chain import Chain, certify
 from dashzoo_export.graph import PORTABLE, check_graph, op_types, port
+from dashzoo_export.lower.timing import measure
 from dashzoo_export.onnx import OPSET, Traced, set_metadata, trace
 from dashzoo_export.precision import HALVES, narrowed
+from dashzoo_export.providers import Provider
 from dashzoo_export.quantize import CALIBRATION_SAMPLES, quantized
 from dashzoo_export.request import PRECISIONS, Request
 from dashzoo_export.session import CPU, require_runtime
@@ -57,6 +59,7 @@ def export_onnx(
     samples: Samples | None = None,
     calibration: Samples | None = None,
     classes: bool = True,
+    timed_on: Provider | None = None,
 ) -> dict[str, Any]:
     """Write ``onnx/`` into ``folder``: the models and export.json, or nothing.
 
@@ -70,6 +73,8 @@ def export_onnx(
         samples: real samples [n, c, …] to compare on beside random ones.
         calibration: others, of which int8 takes its ranges.
         classes: whether outputs are those of classes, see `compare`.
+        timed_on: the provider on which every layer is timed in its form, and as an ordinary
+            convolution; None: none is.
 
     Returns:
         What export.json holds.
@@ -78,6 +83,7 @@ def export_onnx(
         MissingRuntime: onnxruntime is not installed.
         ParityFailed: ONNX Runtime computes something else than torch.
         UnsupportedLayer: the network cannot be exported as requested.
+        UnknownDevice: there is no such provider to time on.
         BadData: int8 is wanted and there is nothing to calibrate it with.
     """
     runtime = require_runtime()
@@ -86,6 +92,7 @@ def export_onnx(
         raise BadData("int8 is calibrated on the task's data, which is not there; leave int8 out")
     chain = Chain.of(net, size, request)
     traced = trace(chain.lowered_as_served, size=size, free=chain.free)
+    lowered = chain.lowered if timed_on is None else measure(chain.lowered, provider=timed_on)
     digest = sha256_file(weights)
     metadata = {
         **metadata,
@@ -109,7 +116,7 @@ def export_onnx(
         "input": {**port(traced.model.graph.input[0]), "shortest": dict(chain.free)},
         "output": port(traced.model.graph.output[0]),
         "files": files,
-        "lowering": {name: layer.to_json() for name, layer in chain.lowered.layers.items()},
+        "lowering": {name: layer.to_json() for name, layer in lowered.layers.items()},
         "certificate": proof,
         "runtime": {"onnxruntime": runtime.__version__, "provider": CPU},
         "latency": None,

@@ -48,6 +48,11 @@ from dashzoo.cli.values import Names
     is_flag=True,
     help="Pad or cut sequences in the graph, as --lengths pad did to the task's.",
 )
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Time every layer on the provider, in its form and as an ordinary convolution.",
+)
 @export_json
 def command(folder: Path, as_json: bool, **options: Any) -> None:
     """Lower the trained network in DIR to ONNX and prove that it computes the same."""

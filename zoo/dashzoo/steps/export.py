@@ -41,6 +41,7 @@ def export(
     dynamic: Sequence[str] = (),
     softmax: bool = False,
     any_length: bool = False,
+    measure: bool = False,
 ) -> dict[str, Any]:
     """Lower a trained network to ONNX and prove it; writes ``onnx/``.
 
@@ -54,6 +55,7 @@ def export(
             ``"width"``.
         softmax: tell probabilities: of classes by softmax, of labels by sigmoid.
         any_length: take sequences of any length, padded or cut in the graph as the task's were.
+        measure: time every layer on ``provider``, in its form and as an ordinary convolution.
 
     Returns:
         What onnx/export.json holds: files, lowering per layer, the certificate.
@@ -85,6 +87,7 @@ def export(
         samples=None if task is None else some(task.val.X, VALIDATION_SAMPLES),
         calibration=None if task is None else some(task.train.X, CALIBRATION_SAMPLES),
         classes=KINDS[config.kind].classes,
+        timed_on=provider if measure else None,
     )
 
 
