@@ -123,9 +123,10 @@ def _merge(butterfly: Tensor, widths: Sequence[int], group: int, increasing: boo
         if blocks is None:
             blocks = factor
         else:
-            halves = blocks.unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2, 5)  # …, row, in, column
+            halves = blocks.view(len(blocks), -1, 2, *blocks.shape[2:])
+            halves = halves.permute(0, 1, 3, 4, 2, 5)  # …, row, in, column
             blocks = factor * halves.unsqueeze(3)
-        blocks = blocks.flatten(5, 6).flatten(3, 4)
+        blocks = blocks.flatten(5, 6).flatten(3, 4).contiguous()
     assert blocks is not None  # no group is empty
     others = [2**w for w in (*reversed(widths[group + 1 :]), *reversed(widths[:group]))]
     return blocks.reshape(*others, 2**width, 2**width)

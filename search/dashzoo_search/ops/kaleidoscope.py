@@ -164,12 +164,18 @@ class Kaleidoscope(nn.Module):
         y = self.columns(x.reshape(-1, x.shape[-1]).t())
         return y.t().reshape(x.shape)
 
-    def columns(self, x: Tensor, *, rows: int | None = None) -> Tensor:
-        """Multiply the columns of ``x [k, v]``, padded with zeros, as `butterfly.multiply` does."""
+    def columns(self, x: Tensor, *, rows: int | None = None, stride: int = 1) -> Tensor:
+        """Multiply the columns of ``x [k, v]``, of which entries k … n − 1 are zero.
+
+        Args:
+            x: real or complex.
+            rows: of the product that are wanted, the first ones; None: all n.
+            stride: between those of them that are kept.
+        """
         if self.levels == 0:
             return x.to(self.twiddle.dtype.to_complex())
         twiddle = torch.view_as_complex(self.twiddle)
-        return multiply(twiddle, x, increasing=self.increasing, rows=rows)
+        return multiply(twiddle, x, increasing=self.increasing, rows=rows)[::stride]
 
     def dense(self) -> Tensor:
         """The matrix, complex ``[n, n]``."""
