@@ -18,7 +18,10 @@ DashzooError
 ├── BadLaunch           RuntimeError        processes that cannot find each other
 ├── BadCosts            ValueError          a table of measured costs that does not parse
 ├── BadBundle           ValueError          a bundle that is damaged, foreign or incomplete
-├── BundleExists        FileExistsError     an output folder that is already in use
+├── BundleExists        FileExistsError     an output folder or repository already in use
+├── UnknownModel        LookupError         no model of that name on shelf, disk or Hub
+├── NotFetched          FileNotFoundError   a model not on this machine, and no Hub in reach
+├── HubFailed           OSError             the Hub refused, failed, or could not be reached
 ├── MissingRuntime      ImportError         an optional package that is not installed
 ├── MissingProvider     RuntimeError        an execution provider that does not run here
 └── ParityFailed        ArithmeticError     an export that does not compute the same
@@ -44,14 +47,17 @@ __all__ = [
     "BadSpec",
     "BundleExists",
     "DashzooError",
+    "HubFailed",
     "MissingProvider",
     "MissingRuntime",
+    "NotFetched",
     "ParityFailed",
     "TrainingFailed",
     "UnknownBackbone",
     "UnknownContestant",
     "UnknownDevice",
     "UnknownLayer",
+    "UnknownModel",
     "UnknownObjective",
     "UnknownTask",
     "UnsupportedLayer",
@@ -171,7 +177,23 @@ class BadBundle(DashzooError, ValueError):
 
 
 class BundleExists(DashzooError, FileExistsError):
-    """The output folder already holds something that would be lost."""
+    """The output folder, or the repository, already holds something that would be lost."""
+
+
+class UnknownModel(DashzooError, LookupError):
+    """No model, revision or file of that name on the shelf, in a folder or on the Hub."""
+
+
+class NotFetched(DashzooError, FileNotFoundError):
+    """A model that is not on this machine while the Hub is out of reach."""
+
+
+class HubFailed(DashzooError, OSError):
+    """The Hub refused, failed, or could not be reached; ``status`` is its HTTP status, if any."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class MissingRuntime(DashzooError, ImportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -16,7 +17,7 @@ def sealed(folder):
 
 def test_copies_the_sealed_files(made_bundle, tmp_path, snapshot):
     dest = tmp_path / "deep" / "dest"
-    names = dashzoo.publish(made_bundle, dest)
+    names = dashzoo.publish(made_bundle, dest).files
     source = snapshot(made_bundle)
     assert set(names) == set(snapshot(dest)) == {*sealed(made_bundle), "SHA256SUMS"}
     assert all(source[name] == data for name, data in snapshot(dest).items())
@@ -137,6 +138,61 @@ def test_weights_that_do_not_load(bundle, tmp_path):
 
 def test_command(command, made_bundle, tmp_path):
     told = command("publish", made_bundle, tmp_path / "dest", "--json").json
-    assert told == {"dest": str(tmp_path / "dest"), "files": [*sealed(made_bundle), "SHA256SUMS"]}
+    files = [*sealed(made_bundle), "SHA256SUMS"]
+    assert (told["dest"], told["files"]) == (str(tmp_path / "dest"), files)
     outcome = command("publish", made_bundle, tmp_path / "dest", "--force")
     assert outcome.out == f"Published {len(told['files'])} files to {tmp_path / 'dest'}.\n"
+
+
+def test_a_dry_run_checks_all_and_writes_nothing(command, bundle, tmp_path):
+    outcome = command("publish", bundle, tmp_path / "dest", "--dry-run")
+    assert "model.safetensors" in outcome.out
+    assert not (tmp_path / "dest").exists()
+    (bundle / "README.md").unlink()
+    with pytest.raises(BadBundle):
+        dashzoo.publish(bundle, tmp_path / "dest", dry_run=True)
+
+
+def test_what_does_not_go_together(refused, made_bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zoo").mkdir()
+    assert "./zoo/waves or hf-hub:zoo/waves" in refused("publish", made_bundle, "zoo/waves")
+    assert "names a revision" in refused("publish", made_bundle, "org/waves@v1")
+    assert "names no repository" in refused("publish", made_bundle, "hf-hub:waves")
+    for option in (["--private"], ["--pr"], ["--tag", "v1"], ["--message", "x"]):
+        assert "is a folder" in refused("publish", made_bundle, "./org/waves", *option)
+    assert "force is for folders" in refused("publish", made_bundle, "org/waves", "--force")
+    assert "once it is merged" in refused("publish", made_bundle, "org/waves", "--pr", "--tag", "1")
+    assert [path.name for path in tmp_path.iterdir()] == ["zoo"]
+
+
+@pytest.mark.parametrize("form", ["fp32", "folded"])
+def test_a_certificate_beyond_its_tolerance(bundle, tmp_path, form):
+    report = json.loads((bundle / "onnx" / "export.json").read_text())
+    row = next(row for row in report["certificate"]["network"] if row["form"] == form)
+    row["relative_mean"] = row["relative_to_max"] = 2e-4
+    (bundle / "onnx" / "export.json").write_text(json.dumps(report))
+    dashzoo.card(bundle)
+    with pytest.raises(BadBundle, match=f"{form} is 2.0e-04") as caught:
+        dashzoo.publish(bundle, tmp_path / "dest")
+    assert caught.value.field == "onnx/export.json"
+
+
+def test_a_file_without_a_certificate(bundle, tmp_path):
+    report = json.loads((bundle / "onnx" / "export.json").read_text())
+    rows = report["certificate"]["network"]
+    report["certificate"]["network"] = [row for row in rows if row["form"] != "fp32"]
+    (bundle / "onnx" / "export.json").write_text(json.dumps(report))
+    dashzoo.card(bundle)
+    with pytest.raises(BadBundle, match="No certificate covers"):
+        dashzoo.publish(bundle, tmp_path / "dest")
+
+
+def test_weights_without_a_licence(bundle, tmp_path):
+    config = json.loads((bundle / "config.json").read_text())
+    config["pretrained_cfg"]["license"] = "unknown"
+    (bundle / "config.json").write_text(json.dumps(config))
+    dashzoo.card(bundle)
+    with pytest.raises(BadBundle, match="no licence") as caught:
+        dashzoo.publish(bundle, tmp_path / "dest")
+    assert caught.value.field == "config.json:pretrained_cfg.license"

@@ -1,4 +1,4 @@
-"""From a bundle's folder to a network that runs."""
+"""From a model's name, or a bundle's folder, to a network that runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from dashzoo.catalogue import find
 from dashzoo_export.bundle import CONFIG, WEIGHTS
 from dashzoo_export.config import NetworkConfig, read_config
 from dashzoo_export.weights import check_shapes, load_weights
@@ -16,11 +17,13 @@ from dashzoo_search.networks.searched import SearchedNet
 __all__ = ["load", "load_with_config"]
 
 
-def load(folder: str | PathLike[str]) -> SearchedNet:
+def load(name: str | PathLike[str]) -> SearchedNet:
     """Load the network of a bundle, in eval mode, on the CPU.
 
     Args:
-        folder: of the bundle.
+        name: a model of the shelf, the folder of a bundle, or ``org/name@revision`` on the Hub;
+            see `dashzoo.catalogue.find`. From the Hub all files are of one commit, and none is
+            code or a pickle.
 
     Returns:
         A module that takes raw samples [b, c, l] or [b, c, h, w] and gives raw outputs
@@ -28,8 +31,11 @@ def load(folder: str | PathLike[str]) -> SearchedNet:
 
     Raises:
         BadBundle: a file is missing, damaged or foreign; names the field or tensor.
+        UnknownModel, NotFetched, HubFailed: there is no such model, or it is not within reach.
+
+    >>> net = load("zoo/gunpoint@v1")  # doctest: +SKIP
     """
-    return load_with_config(Path(folder))[0]
+    return load_with_config(find(name).folder)[0]
 
 
 def load_with_config(folder: Path) -> tuple[SearchedNet, NetworkConfig]:

@@ -30,10 +30,12 @@ _COMMANDS = {
     "export": "Lower a trained network to ONNX and prove it.",
     "verify": "Check a bundle and repeat its certificate.",
     "card": "Draw the figures, write the card, seal the bundle.",
+    "list": "List the models of the shelf, and of the Hub.",
+    "pull": "Fetch a model from the Hub, for use offline.",
     "show": "Print what a bundle holds.",
     "predict": "Classify raw samples with a bundle.",
     "bench": "Time a bundle: ONNX Runtime beside torch.",
-    "publish": "Copy a checked bundle to a folder.",
+    "publish": "Publish a checked bundle, to the Hub or to a folder.",
     "compare": "Train a searched network and its rivals on equal terms.",
     "calibrate": "Measure what convolutions cost on this machine.",
 }

@@ -1,0 +1,178 @@
+"""What models there are, and where a name leads: to the shelf, to a folder, or to the Hub.
+
+The shelf is the folder of bundles that come with dashzoo, or DASHZOO_SHELF. A path, or a name that
+starts with a dot, a slash or a tilde, is a folder; one that starts with ``hf-hub:`` is on the Hub;
+any other name is looked for on the shelf first, then among folders, then on the Hub.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import os
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from dashzoo_search.errors import BadBundle, UnknownModel
+
+__all__ = ["Entry", "Found", "catalogue", "find", "is_folder_name", "shelf"]
+
+logger = logging.getLogger(__name__)
+
+Where = Literal["shelf", "folder", "hub"]
+
+_SHELF = "DASHZOO_SHELF"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A bundle on this machine.
+
+    Attributes:
+        name: as it was asked for.
+        where: it was found.
+        folder: of the bundle.
+        commit: of the repository; None where it is from none.
+    """
+
+    name: str
+    where: Where
+    folder: Path
+    commit: str | None = None
+
+    def __str__(self) -> str:
+        at = f" at {self.commit[:12]}" if self.commit else ""
+        return f"{self.name}, {_PLACES[self.where]}{at}"
+
+
+_PLACES = {"shelf": "from the shelf", "folder": "a folder", "hub": "from the Hub"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A line of the catalogue; what a model does not tell is None.
+
+    Attributes:
+        name: by which `find` finds it.
+        where: it is.
+        task: what it was trained on.
+        metric, value: on the test split.
+        commit: of the repository's main branch.
+        fault: why a bundle of the shelf cannot be read.
+    """
+
+    name: str
+    where: Where
+    task: str | None = None
+    metric: str | None = None
+    value: float | None = None
+    commit: str | None = None
+    fault: str | None = None
+
+
+def shelf() -> Path:
+    """The folder of bundles that come with dashzoo; it need not exist."""
+    return Path(os.environ.get(_SHELF) or Path(__file__).parent / "shelf")
+
+
+def catalogue(pattern: str = "*", *, remote: bool = False) -> list[Entry]:
+    """Models whose names match, sorted: those of the shelf, then those of the Hub.
+
+    Args:
+        pattern: with ``*``, ``?`` and ``[…]``; without ``/`` it is held against the part of a
+            repository's name behind it, too.
+        remote: also ask the Hub for what carries our tag.
+
+    Raises:
+        HubFailed: the Hub refused, failed, or could not be reached.
+    """
+    entries = [_on_shelf(folder) for folder in _bundles()]
+    if remote:
+        from dashzoo.hub.listing import published
+
+        entries += [
+            Entry(
+                name=model.name,
+                where="hub",
+                task=model.task,
+                metric=model.metric,
+                value=model.value,
+                commit=model.commit,
+            )
+            for model in sorted(published(), key=lambda model: model.name)
+        ]
+    return [entry for entry in entries if _matches(entry.name, pattern)]
+
+
+def find(name: str | PathLike[str]) -> Found:
+    """The bundle a name leads to, fetched if it has to be; which one was taken is logged.
+
+    Args:
+        name: of the shelf, a folder, or ``org/name@revision``.
+
+    Raises:
+        UnknownModel: there is nothing of that name.
+        NotFetched: it is not on this machine, and the Hub is out of reach.
+        HubFailed: the Hub refused or failed.
+        BadBundle: what the Hub has is no whole bundle.
+    """
+    found = _find(name)
+    logger.info("Taking %s", found)
+    return found
+
+
+def is_folder_name(name: str | PathLike[str]) -> bool:
+    """Whether it can be meant for nothing but a folder."""
+    return isinstance(name, PathLike) or name.startswith((".", "/", "~", os.sep))
+
+
+def _find(name: str | PathLike[str]) -> Found:
+    if is_folder_name(name):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise BadBundle(f"{folder} is no folder; give a bundle", field=str(folder))
+        return Found(name=str(name), where="folder", folder=folder)
+    name = str(name)
+    if name in {folder.name for folder in _bundles()}:
+        return Found(name=name, where="shelf", folder=shelf() / name)
+    if name and Path(name).is_dir():
+        return Found(name=name, where="folder", folder=Path(name))
+    from dashzoo.hub.names import HubName
+
+    hub = HubName.parse(name)
+    if hub is None:
+        raise UnknownModel(
+            f"{name!r} is on no shelf, is no folder and no org/name; run 'dashzoo list' for what "
+            "there is"
+        )
+    from dashzoo.hub.fetching import fetch
+
+    fetched = fetch(hub)
+    return Found(name=str(hub), where="hub", folder=fetched.folder, commit=fetched.commit)
+
+
+def _bundles() -> list[Path]:
+    return sorted(path.parent for path in shelf().glob("*/config.json"))
+
+
+def _on_shelf(folder: Path) -> Entry:
+    from dashzoo_cards.facts import load_facts
+
+    try:
+        facts = load_facts(folder)
+    except BadBundle as error:
+        return Entry(name=folder.name, where="shelf", fault=str(error))
+    return Entry(
+        name=folder.name,
+        where="shelf",
+        task=facts.task.name,
+        metric=facts.objective.metric.name,
+        value=facts.network.test.value,
+    )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    names = (name,) if "/" in pattern else (name, name.rpartition("/")[2])
+    return any(fnmatch.fnmatchcase(each, pattern) for each in names)
