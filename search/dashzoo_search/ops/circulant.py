@@ -2,7 +2,7 @@
 
 | padding | N at least |
 |---|---|
-| zeros | n + p, so that what wraps round reads zeros, and what the last output needs |
+| zeros | n + p, so that what wraps round reads zeros, and the last sample the last output reads |
 | circular, n a power of two | n: N is the period |
 | circular, any other n | n + 2p: the ends are laid out first |
 
@@ -83,7 +83,7 @@ class Circulant:
         else:
             if circular:
                 wrap, before = (before, after), 0
-            least = max(n + sum(wrap) + before, last + span - before + 1)
+            least = max(n + sum(wrap) + before, last + 1 + max(0, span - before))
         power: int = 1 << (least - 1).bit_length()
         if length is not None and length < power:
             raise UnsupportedLayer(f"Matrices of size {length} are too small; take {power} or more")
