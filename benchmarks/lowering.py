@@ -25,6 +25,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import NullLocator
 from record import save, write
 from torch import Tensor, nn
 
@@ -269,10 +270,16 @@ def draw(rows: list[dict[str, Any]]) -> Any:
             for row in rows
             if (row["setting"], row["batch"], row["dilation"]) == (setting, batch, 1)
         ]
-        for curve in CURVES:
+        for number, curve in enumerate(CURVES):
             points = [(row["kernel"], row["ms"][curve]) for row in mine if curve in row["ms"]]
             if points:
-                panel.plot(*zip(*points, strict=True), marker="o", markersize=3, label=curve)
+                panel.plot(
+                    *zip(*points, strict=True),
+                    color=f"C{number}",
+                    marker="o",
+                    markersize=3,
+                    label=curve,
+                )
         picks = [(row["kernel"], row["ms"][row["auto_takes"]]) for row in mine]
         if picks:
             panel.scatter(
@@ -281,6 +288,9 @@ def draw(rows: list[dict[str, Any]]) -> Any:
         panel.set(
             title=f"{setting}, batch {batch}", xlabel="k", ylabel="ms", xscale="log", yscale="log"
         )
+        sizes = sorted({row["kernel"] for row in mine})
+        panel.set_xticks(sizes, map(str, sizes))
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.grid(alpha=0.3)
     for panel in axes.flat[len(panels) :]:
         panel.remove()
