@@ -92,18 +92,25 @@ def export_onnx(
         raise BadData("int8 is calibrated on the task's data, which is not there; leave int8 out")
     chain = Chain.of(net, size, request)
     traced = trace(chain.lowered_as_served, size=size, free=chain.free)
+    integer, integer_chain = traced, chain.in_integers()
+    if "int8" in request.precisions and integer_chain is not chain:
+        integer = trace(integer_chain.lowered_as_served, size=size, free=chain.free)
     lowered = chain.lowered if timed_on is None else measure(chain.lowered, provider=timed_on)
     digest = sha256_file(weights)
     metadata = {
         **metadata,
         "weights_sha256": digest,
         "outputs": request.outputs,
-        "lowering": ", ".join(sorted({layer.form for layer in chain.lowered.layers.values()})),
+    }
+    forms = {
+        precision: _forms(integer_chain if precision == "int8" else chain)
+        for precision in request.precisions
     }
     models = {}
     for precision in request.precisions:
-        model = _in(precision, traced, calibration)
-        set_metadata(model, {**metadata, "precision": precision})
+        model = _in(precision, integer if precision == "int8" else traced, calibration)
+        told = {"precision": precision, "lowering": ", ".join(forms[precision])}
+        set_metadata(model, {**metadata, **told})
         check_graph(model, _opset(precision))
         models[precision] = model
     data = {precision: model.SerializeToString() for precision, model in models.items()}
@@ -129,6 +136,7 @@ def export_onnx(
             found = op_types(models[precision])
             files[name] = {
                 "precision": precision,
+                "lowering": forms[precision],
                 "opset": _opset(precision),
                 "bytes": len(content),
                 "sha256": sha256_file(folder / name),
@@ -140,6 +148,10 @@ def export_onnx(
         invalidate(folder, "onnx")
         raise
     return report
+
+
+def _forms(chain: Chain) -> list[str]:
+    return sorted({layer.form for layer in chain.lowered.layers.values()})
 
 
 def _opset(precision: str) -> int:

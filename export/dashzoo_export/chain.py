@@ -88,6 +88,17 @@ class Chain:
         """The lowered network, likewise."""
         return self._serve(self.lowered.network)
 
+    def in_integers(self) -> Chain:
+        """The chain of the int8 file: where forms were ours to choose, ordinary convolutions.
+
+        Integer kernels are for those; a transform would stay in float32 between them.
+        """
+        if self.request.lowering != "auto" or {x.form for x in self.lowered.layers.values()} <= {
+            "conv"
+        }:
+            return self
+        return Chain.of(self.net, self.size, dataclasses.replace(self.request, lowering="conv"))
+
     def _serve(self, net: SearchedNet) -> Served:
         pad = self.size[0] if self.request.pad else None
         return Served(net, pad=pad, outputs=self.request.outputs)

@@ -58,7 +58,8 @@ def quantized(
 
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(model, source)  # given the model itself, the tool moves its weights to a file
+        # Given the model itself, the tool moves its weights to a file.
+        onnx.save(_with_own_constants(model, wide), source)
         quantize_static(
             source,
             target,
@@ -71,6 +72,24 @@ def quantized(
             extra_options={"QuantizeBias": False},
         )
         return onnx.load(target)
+
+
+def _with_own_constants(model: onnx.ModelProto, wide: Collection[str]) -> onnx.ModelProto:
+    """A copy in which nodes that stay in float32 share no constant with others.
+
+    Equal constants are stored once, and what one node wants quantised all of them would get so.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    constants = {tensor.name: tensor for tensor in copy.graph.initializer}
+    shared = {name for node in copy.graph.node if node.name not in wide for name in node.input}
+    for node in (node for node in copy.graph.node if node.name in wide):
+        for place, name in enumerate(node.input):
+            if name in constants and name in shared:
+                own = copy.graph.initializer.add()
+                own.CopyFrom(constants[name])
+                own.name = node.input[place] = f"{node.name}.{place}"
+    return copy
 
 
 @contextmanager
