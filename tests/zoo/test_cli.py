@@ -177,7 +177,8 @@ class TestJson:
         assert results["recipe"]["epochs"] == results["test_reads"] == 1
         assert results["metrics"]["default"] is None
         shown = command("show", out, "--json").json
-        assert shown == {**results, "whole": True, "fault": None}
+        taken = {"where": "folder", "commit": None}
+        assert shown == {**results, **taken, "whole": True, "fault": None}
         text = command("show", out).out
         assert "x [bold] y  2 × 30, 3 classes, 30 train / 6 val / 12 test" in text
         assert "The bundle is whole." in text

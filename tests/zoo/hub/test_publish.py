@@ -190,6 +190,24 @@ class TestInterrupted:
         dashzoo.publish(made_bundle, REPO)
         assert hub.asked("PUT") == sent
 
+    def test_a_line_that_breaks_in_an_upload(self, hub, made_bundle):
+        hub.fail("PUT", "/_lfs/", cut=0, times=99)
+        with pytest.raises(HubFailed, match="goes on where it stopped"):
+            dashzoo.publish(made_bundle, REPO)
+        assert set(hub.repositories[REPO].head.tree) == {".gitattributes"}
+        hub.faults.waiting.clear()
+        dashzoo.publish(made_bundle, REPO)
+        assert len(hub.repositories[REPO].history("main")) == 2
+
+    @pytest.mark.parametrize(
+        "path", ["/repos/create", "/preupload/", "/batch", "/_lfs/", "/commit/"]
+    )
+    def test_a_fault_of_the_hub_that_passes(self, hub, made_bundle, waits, path):
+        hub.fail("POST|PUT", path, status=503)
+        dashzoo.publish(made_bundle, REPO)
+        assert len(hub.repositories[REPO].history("main")) == 2
+        assert len(waits) == 1
+
     def test_the_answer_to_the_commit_is_lost(self, hub, made_bundle):
         hub.fail("POST", "/commit/", cut=3)
         done = dashzoo.publish(made_bundle, REPO)
