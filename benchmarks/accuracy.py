@@ -28,8 +28,6 @@ TASKS: dict[str, dict[str, Any]] = {
         "search_epochs": 5,
         "epochs": 5,
     },
-    "ucr/GunPoint": {},
-    "ucr/ItalyPowerDemand": {},
     "digits": {"backbone": "resnet18", "resize": 16, "search_epochs": 10, "epochs": 20},
 }
 

@@ -273,13 +273,8 @@ def draw(rows: list[dict[str, Any]]) -> Any:
         for number, curve in enumerate(CURVES):
             points = [(row["kernel"], row["ms"][curve]) for row in mine if curve in row["ms"]]
             if points:
-                panel.plot(
-                    *zip(*points, strict=True),
-                    color=f"C{number}",
-                    marker="o",
-                    markersize=3,
-                    label=curve,
-                )
+                style = {"color": f"C{number}", "marker": "o", "markersize": 3, "label": curve}
+                panel.plot(*zip(*points, strict=True), **style)
         picks = [(row["kernel"], row["ms"][row["auto_takes"]]) for row in mine]
         if picks:
             panel.scatter(

@@ -298,30 +298,3 @@ def test_padding_is_in_the_graph(tmp_path):
 def test_samples_are_cut_or_repeated_to_a_size():
     x = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)
     assert fitted(x, (1, 5)).tolist() == [[[[0, 1, 2, 0, 1]]]]
-
-
-def test_int8_takes_ordinary_convolutions_where_forms_are_ours_to_choose(tmp_path):
-    torch.manual_seed(0)
-    dense = KernelSpec(dims=1, layers={"layers.1.conv": Choice.cube(201, 1, dims=1)})
-    net = SearchedNet("chain1d", dims=1, in_chans=1, num_classes=2, kernels=dense).eval()
-    save_weights(net, tmp_path / "model.safetensors")
-    x = np.random.default_rng(0).standard_normal((24, 1, 256)).astype(np.float32)
-    request = Request(precisions=("int8",))
-    report = export_onnx(
-        net,
-        tmp_path,
-        size=(256,),
-        metadata={},
-        weights=tmp_path / "model.safetensors",
-        request=request,
-        samples=x[:8],
-        calibration=x,
-    )
-    assert report["lowering"]["layers.1.conv"]["form"] == "dft_matmul"
-    assert report["files"][model_path("fp32")]["lowering"] == ["conv", "dft_matmul"]
-    assert report["files"][model_path("int8")]["lowering"] == ["conv"]
-    told = onnx.load(tmp_path / model_path("int8")).metadata_props
-    assert {p.key: p.value for p in told}["lowering"] == "conv"
-    asked = Request(precisions=("int8",), lowering="dft_matmul")
-    chain = Chain.of(net, (256,), asked)
-    assert chain.in_integers() is chain  # whoever asks for a form gets it

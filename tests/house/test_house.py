@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dashzoo_cards.panel_overview import overview_table
+from dashzoo_cards.panels import read_panels
+
 ROOT = Path(__file__).parents[2]
 ROOMS = {
     "dashzoo": "zoo",
@@ -101,15 +104,16 @@ def test_no_file_in_git_is_large_or_a_pickle():
             assert path.suffix not in {".pkl", ".pt", ".pth", ".bin", ".ckpt"}, name
 
 
-def test_every_number_in_the_readmes_table_is_in_the_results():
+def test_every_number_in_the_readmes_tables_is_in_the_results():
     readme = (ROOT / "README.md").read_text()
     sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
-        accuracy = importlib.import_module("accuracy")
+        accuracy, panels = map(importlib.import_module, ("accuracy", "panels"))
     finally:
         sys.path.pop(0)
     rows = json.loads(accuracy.RESULTS.read_text())
     assert accuracy.table(rows) in readme
+    assert overview_table(read_panels(panels.RESULTS)) in readme
 
 
 def test_links_in_the_documents_lead_somewhere():

@@ -2,10 +2,12 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
 
+import dashzoo
 from dashzoo.steps import bench as room
 from dashzoo_export.bundle import check_bundle
 from dashzoo_search.errors import BadBundle, BadData, MissingProvider
@@ -131,3 +133,10 @@ def test_command(command, made_bundle, refused, tmp_path):
     assert "is no folder" in refused("bench", tmp_path / "none")
     assert "first" in refused("bench", made_bundle, "--dtype", "fp32,int8")
     assert "--batch 1,8" in refused("bench", made_bundle, "--batch", "0")
+
+
+def test_an_export_can_time_its_layers(made_bundle, tmp_path):
+    folder = shutil.copytree(made_bundle, tmp_path / "waves")
+    layers = dashzoo.export(folder, measure=True)["lowering"].values()
+    assert all(layer["measured_ms"][layer["form"]] > 0 for layer in layers)
+    assert all("conv" in layer["measured_ms"] for layer in layers)

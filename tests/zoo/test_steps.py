@@ -296,10 +296,3 @@ class TestOrder:
         with pytest.raises(BadBundle, match="parameters"):
             dashzoo.card(bundle)
         assert snapshot(bundle) == before
-
-
-def test_an_export_can_time_its_layers(made_bundle, tmp_path):
-    folder = shutil.copytree(made_bundle, tmp_path / "waves")
-    layers = dashzoo.export(folder, measure=True)["lowering"].values()
-    assert all(layer["measured_ms"][layer["form"]] > 0 for layer in layers)
-    assert all("conv" in layer["measured_ms"] for layer in layers)

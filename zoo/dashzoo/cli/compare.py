@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from dashzoo.cli.data import data_options
-from dashzoo.cli.options import export_json, given, machine_options, network_options
+from dashzoo.cli.network import network_options
+from dashzoo.cli.options import export_json, given, machine_options
 
 
 @click.command("compare")

@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from dashzoo.cli.values import Sizes
+from dashzoo.cli.network import apply, network_options
 
 __all__ = [
-    "backbone_args",
     "export_json",
     "folder_argument",
     "given",
     "machine_options",
-    "network_options",
     "resume_options",
     "search_options",
     "train_options",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def backbone_args(
-    ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]
-) -> dict[str, Any]:
-    """``width=16`` → {"width": 16}; values are JSON, or else plain text."""
-    args = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise click.BadParameter(f"{pair!r} is not name=value", ctx, param)
-        try:
-            args[name] = json.loads(value)
-        except ValueError:
-            args[name] = value
-    return args
-
-
-def _patterns(
-    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> tuple[str, ...] | None:
-    """None where nothing is given, so that it can be left out."""
-    return given or None
-
-
-def _apply(command: Command, options: list[Callable[[Any], Any]]) -> Command:
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def export_json(command: Command) -> Command:
@@ -69,7 +37,7 @@ def folder_argument(command: Command) -> Command:
 
 def resume_options(command: Command) -> Command:
     """``--fresh``, ``--checkpoint-every``."""
-    return _apply(
+    return apply(
         command,
         [
             click.option(
@@ -89,7 +57,7 @@ def resume_options(command: Command) -> Command:
 
 def machine_options(command: Command) -> Command:
     """``--device``, ``--threads``, ``--precision``."""
-    return _apply(
+    return apply(
         command,
         [
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …"),
@@ -107,79 +75,9 @@ def machine_options(command: Command) -> Command:
     )
 
 
-def network_options(command: Command) -> Command:
-    """What is searched, and how anything is trained on it."""
-    return _apply(
-        command,
-        [
-            click.option(
-                "--backbone",
-                help="Any timm CNN, or one of ours; default: wrn1d for sequences, resnet18 for "
-                "images.",
-            ),
-            click.option(
-                "--backbone-arg",
-                "backbone_args",
-                multiple=True,
-                callback=backbone_args,
-                metavar="NAME=VALUE",
-                help="Argument of the backbone, such as width=16; may be repeated.",
-            ),
-            click.option(
-                "--resize",
-                type=click.IntRange(1),
-                help="Side to interpolate images to, inside the net.",
-            ),
-            click.option(
-                "--coords",
-                is_flag=True,
-                default=None,
-                help="Give the backbone each position's coordinates, as channels.",
-            ),
-            click.option(
-                "--input-norm",
-                type=click.Choice(["channel", "position"]),
-                help="Normalise samples by channel (default), or position by position.",
-            ),
-            click.option(
-                "--output-norm",
-                type=click.Choice(["channel", "position"]),
-                help="The same of targets that are numbers; default: by position where they are "
-                "dense and train has 200 samples.",
-            ),
-            click.option(
-                "--pretrained",
-                is_flag=True,
-                default=None,
-                help="Start the backbone from timm's weights.",
-            ),
-            click.option(
-                "--layers",
-                multiple=True,
-                callback=_patterns,
-                metavar="PATTERN",
-                help="Layers to search, such as 'stages.*.conv_dw'; may be repeated. Default: all "
-                "that can be, but for shortcuts.",
-            ),
-            click.option(
-                "--exclude",
-                multiple=True,
-                callback=_patterns,
-                metavar="PATTERN",
-                help="Layers to leave alone; may be repeated.",
-            ),
-            click.option("--kernels", type=Sizes(), help="Kernel sizes to search; odd."),
-            click.option("--dilations", type=Sizes(), help="Dilations to search."),
-            click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
-            click.option("--lr", type=float, help="Peak learning rate of the weights."),
-            click.option("--weight-decay", type=float, help="Weight decay of the weights."),
-        ],
-    )
-
-
 def search_options(command: Command) -> Command:
     """What `dashzoo.search` takes, beside data and epochs."""
-    return _apply(
+    return apply(
         command,
         [
             network_options,
@@ -278,7 +176,7 @@ def search_options(command: Command) -> Command:
 
 def train_options(command: Command) -> Command:
     """What `dashzoo.train` takes."""
-    return _apply(
+    return apply(
         command,
         [
             click.option("--epochs", type=click.IntRange(1), help="Epochs of training."),
