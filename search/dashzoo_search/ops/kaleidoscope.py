@@ -95,7 +95,8 @@ class Kaleidoscope(nn.Module):
         self.size, self.depth, self.increasing = size, depth, increasing
         made: dict[str, Any] = {"device": device, "dtype": dtype}
         shape = (depth, size.bit_length() - 1, size // 2, 2, 2, 2)
-        self.twiddle = nn.Parameter(torch.empty(shape, **made))
+        # Of size 1 there is nothing to learn, and no gradient to wait for.
+        self.twiddle = nn.Parameter(torch.empty(shape, **made), requires_grad=size > 1)
         self.set_identity()
 
     @property

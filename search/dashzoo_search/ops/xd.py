@@ -206,8 +206,13 @@ class XDConv(nn.Module):
             m.set_fourier(norm="ortho", reversed_spectrum=True)
 
     def architecture(self) -> Iterator[nn.Parameter]:
-        """The twiddles of K, L and M."""
-        return (m.twiddle for side in (self.K, self.L, self.M) for m in self._each(side))
+        """The twiddles of K, L and M, but of axes of one sample, which have none."""
+        return (
+            matrix.twiddle
+            for side in (self.K, self.L, self.M)
+            for matrix in self._each(side)
+            if matrix.levels
+        )
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Weight and bias, as of the convolution."""
