@@ -3,10 +3,12 @@
     import dashzoo
     dashzoo.run("ucr/GunPoint", "runs/gunpoint")      # search, train, export, card
     net = dashzoo.load("runs/gunpoint")               # a torch module that takes raw samples
+    dashzoo.publish("runs/gunpoint", "org/gunpoint", tag="v1")
+    net = dashzoo.load("org/gunpoint@v1")             # the same, from the Hub
 
 Importing dashzoo is light: torch is imported by the first verb that needs it. After the import,
-timm knows the architecture of a bundle: ``timm.create_model("local-dir:runs/gunpoint",
-pretrained=True)``.
+timm knows the architecture of a bundle: ``timm.create_model("hf-hub:org/gunpoint@v1",
+pretrained=True)``, or ``"local-dir:runs/gunpoint"``.
 """
 
 from __future__ import annotations

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import dashzoo
 from dashzoo.catalogue import catalogue, find
 from dashzoo_search.errors import BundleExists, HubFailed, UnknownModel
 
+from .server.faults import Fault
 from .server.git import Blob, Repository
 from .server.hub import READ
+from .server.replies import Reply
 
 REPO = "acme/waves"
 INFO = f"/api/models/{REPO}$"
@@ -138,6 +142,13 @@ def test_a_server_without_xet(hub, made_bundle, monkeypatch):
     assert set(hub.repositories[REPO].head.tree) == {".gitattributes"}
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     dashzoo.publish(made_bundle, REPO)
+
+
+def test_what_the_server_says_is_made_plain(there, refused):
+    body = json.dumps({"error": "\x1b[31mred\nalert"}).encode()
+    reply = Reply(418, body, {"content-type": "application/json"})
+    there.faults.waiting.append(Fault("GET", INFO, reply, times=9))
+    assert "refused (418) ( [31mred alert);" in refused("pull", REPO)
 
 
 def test_the_command_repeats_every_option(hub, made_bundle):

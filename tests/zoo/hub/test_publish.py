@@ -219,3 +219,16 @@ class TestInterrupted:
         assert xet_hub.asked("PUT") == []
         assert xet_hub.repositories[REPO].head.oid == done.commit
         assert dashzoo.publish(made_bundle, REPO).sent == ()
+
+    def test_over_xet_nothing_is_stored_twice(self, xet_hub, made_bundle):
+        def stored():
+            return {p.name: p.stat().st_size for p in xet_hub.storage.xet.rglob("default.*")}
+
+        xet_hub.fail("POST", "/commit/", status=400)
+        with pytest.raises(HubFailed):
+            dashzoo.publish(made_bundle, REPO)
+        assert set(xet_hub.repositories[REPO].head.tree) == {".gitattributes"}
+        before = stored()
+        assert before
+        dashzoo.publish(made_bundle, REPO)
+        assert stored() == before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import signal
 import sys
 from typing import Any
@@ -93,6 +94,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without × or ü gets escapes
             stream.reconfigure(errors="backslashreplace")
+    if "--json" in sys.argv or not sys.stderr.isatty():  # read when huggingface_hub is imported
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # A job that is ended is to keep what it did, as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     cli(prog_name="dashzoo")

@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from huggingface_hub import constants
+from huggingface_hub import constants, is_offline_mode
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
     RevisionResolutionError,
@@ -106,7 +105,7 @@ def _sentence(error: BaseException, name: HubName | None, again: str) -> Dashzoo
     if _is_xet_token(error):
         return _without_xet(again)
     missing = _first(error, LocalEntryNotFoundError) or _first(error, RevisionResolutionError)
-    if _first(error, OfflineModeIsEnabled) is not None:
+    if is_offline_mode():
         if missing is not None:
             return NotFetched(
                 f"{what} is not on this machine and HF_HUB_OFFLINE is set; where there is a "
@@ -130,7 +129,9 @@ def _refused(refusal: HfHubHTTPError, name: HubName | None, what: str, again: st
     status = refusal.response.status_code
     endpoint = constants.ENDPOINT
     repo = "" if name is None else name.repo
-    said = f" ({refusal.server_message})" if refusal.server_message else ""
+    # What a server says may hold terminal codes.
+    message = "".join(c if c.isprintable() else " " for c in refusal.server_message or "")
+    said = f" ({message})" if message else ""
     if isinstance(refusal, GatedRepoError):
         return HubFailed(
             f"{repo} is open only to those its owners let in; ask for access at "

@@ -6,7 +6,7 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, hf_hub_download, is_offline_mode, snapshot_download
 
 from dashzoo.hub.failures import ask
 from dashzoo.hub.names import HubName
@@ -41,7 +41,9 @@ def fetch(name: HubName) -> Fetched:
     """
 
     def once() -> Fetched:
-        revision = HfApi().resolve_revision(name.repo, revision=name.revision)
+        revision = HfApi().resolve_revision(
+            name.repo, revision=name.revision, local_files_only=is_offline_mode()
+        )
         listed = _listed(name, Path(hf_hub_download(name.repo, SUMS, revision=revision)))
         folder = Path(
             snapshot_download(
