@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 import dashzoo
+from dashzoo_export.bundle import seal
 from dashzoo_search.errors import BadBundle, BundleExists
 
 
@@ -85,8 +86,6 @@ def test_sums_that_reach_outside(bundle, tmp_path, name):
 
 
 def test_an_untrue_card(bundle, tmp_path):
-    from dashzoo_export.bundle import seal
-
     card = (bundle / "README.md").read_text()
     (bundle / "README.md").write_text(card.replace("classifies", "perfectly classifies"))
     seal(bundle)
@@ -128,8 +127,6 @@ def test_an_empty_dest_is_free(made_bundle, tmp_path):
 
 
 def test_weights_that_do_not_load(bundle, tmp_path):
-    from dashzoo_export.bundle import seal
-
     shutil.copy(bundle / "search" / "supernet.safetensors", bundle / "model.safetensors")
     seal(bundle)
     with pytest.raises(BadBundle):
@@ -196,3 +193,13 @@ def test_weights_without_a_licence(bundle, tmp_path):
     with pytest.raises(BadBundle, match="no licence") as caught:
         dashzoo.publish(bundle, tmp_path / "dest")
     assert caught.value.field == "config.json:pretrained_cfg.license"
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "modeling.py", "figures/notes"])
+def test_a_kind_of_file_that_is_never_published(bundle, tmp_path, name):
+    (bundle / name).write_bytes(b"x")
+    seal(bundle)
+    with pytest.raises(BadBundle, match="nothing that is published") as caught:
+        dashzoo.publish(bundle, tmp_path / "dest")
+    assert caught.value.field == name
+    assert not (tmp_path / "dest").exists()

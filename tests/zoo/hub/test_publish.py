@@ -214,6 +214,13 @@ class TestInterrupted:
         assert len(hub.repositories[REPO].history("main")) == 2
         assert hub.repositories[REPO].head.oid == done.commit
 
+    def test_a_pull_request_is_not_opened_twice(self, hub, published, changed, waits):
+        hub.fail("POST", "/commit/", cut=3)
+        with pytest.raises(HubFailed, match="line to"):
+            dashzoo.publish(changed, REPO, pr=True)
+        assert waits == []
+        assert len(hub.repositories[REPO].discussions) == 1
+
     def test_over_xet(self, xet_hub, made_bundle):
         done = dashzoo.publish(made_bundle, REPO)
         assert xet_hub.asked("PUT") == []
