@@ -44,7 +44,7 @@ OPTION_FAULTS = {
     "seed text": (["--seed", "x"], "'--seed'"),
     "rule": (["--rule", "best"], "'--rule'"),
     "backbone": (["--backbone", "wrn2d"], "No backbone is called 'wrn2d'; nearest: wrn1d"),
-    "2-D backbone": (["--backbone", "resnet18"], "For sequences take one of: wrn1d"),
+    "2-D backbone": (["--backbone", "tresnet_m"], "tresnet_m is for images only: its "),
     "hub": (["--backbone", "hf-hub:timm/resnet18.a1_in1k"], "No backbone is called 'hf-hub:"),
     "arg nonsense": (["--backbone-arg", "width"], "'width' is not name=value"),
     "arg no name": (["--backbone-arg", "=3"], "'=3' is not name=value"),
