@@ -149,7 +149,7 @@ class BadBackbone(DashzooError, ValueError):
 
 
 class UnsupportedLayer(DashzooError, NotImplementedError):
-    """A convolution whose settings the aggregated operator does not cover."""
+    """A layer whose settings an operator, or a form of export, does not cover."""
 
 
 class TrainingFailed(DashzooError, RuntimeError):

@@ -136,7 +136,7 @@ class TestBundle:
             during.append((progress.stage, snapshot(bundle) == before))
 
         assert dashzoo.run(arrays, bundle, force=True, on_epoch=watch, **tiny_run, seed=1) == bundle
-        stages = ("scout", "scout's rival", "search", "train")
+        stages = ("scout", "scout's rival", "search", "train, judged", "train")
         assert during == [(stage, True) for stage in stages]
         assert set(check_bundle(bundle)) == FILES
         assert "the old bundle" not in (bundle / "README.md").read_text()

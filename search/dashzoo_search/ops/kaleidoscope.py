@@ -30,6 +30,7 @@ Legend: n size, m = log₂ n levels, d depth.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -38,7 +39,7 @@ from torch import Tensor, nn
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.butterfly import multiply, pair_indices
 
-__all__ = ["DEEPEST", "Kaleidoscope", "bit_reversed"]
+__all__ = ["DEEPEST", "Kaleidoscope", "bit_reversed", "each_axis"]
 
 DEEPEST = 4
 
@@ -252,3 +253,12 @@ def _fourier(size: int, step: int, inverse: bool) -> Tensor:
         angle = turns.double() * (2 * math.pi / size) * (1 if inverse else -1)
         factors[s] = torch.polar(torch.ones_like(angle), angle)
     return factors
+
+
+def each_axis(z: Tensor, matrices: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
+    """Multiply each leading axis of ``[*axes, ...]`` by its matrix, leaving them in reverse."""
+    for axis, times in enumerate(matrices):
+        z = z.movedim(axis, 0)
+        y = times(z.reshape(len(z), -1))
+        z = y.view(-1, *z.shape[1:])
+    return z

@@ -27,7 +27,7 @@ axis, N its matrices' size, s stride.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.circulant import Circulant
-from dashzoo_search.ops.kaleidoscope import Kaleidoscope
+from dashzoo_search.ops.kaleidoscope import Kaleidoscope, each_axis
 from dashzoo_search.ops.taps import index_tensor
 
 __all__ = ["XDConv"]
@@ -230,9 +230,9 @@ class XDConv(nn.Module):
                 f"expected [b, {self.in_channels}, {len(self.size)} axes], got {tuple(x.shape)}"
             )
         if x.shape[2:] != self.size:
+            mine, theirs = ("×".join(map(str, size)) for size in (self.size, x.shape[2:]))
             raise UnsupportedLayer(
-                f"This XD-operation is for inputs of {_times(self.size)}, not {_times(x.shape[2:])}"
-                "; build it for that size"
+                f"This XD-operation is for inputs of {mine}, not {theirs}; build it for that size"
             )
         with torch.autocast(x.device.type, enabled=False):
             return self._compute(x.to(self.weight.dtype)).to(x.dtype)
@@ -245,7 +245,7 @@ class XDConv(nn.Module):
             partial(torch.matmul, self._columns(matrix, axis))
             for axis, matrix in zip(self.axes, self._each(self.L), strict=True)
         ]
-        return _each_axis(taps.to(self.weight.dtype.to_complex()), products)
+        return each_axis(taps.to(self.weight.dtype.to_complex()), products)
 
     @staticmethod
     def _each(matrices: nn.ModuleList) -> Iterator[Kaleidoscope]:
@@ -266,13 +266,13 @@ class XDConv(nn.Module):
             x = F.pad(x, wraps, mode="circular")
         # Samples first, so that every product runs along whole rows of batch and channels.
         z = x.flatten(0, 1).flatten(1).t().contiguous().view(*x.shape[2:], -1)
-        z = _each_axis(z, [m.columns for m in self._each(self.M)])
+        z = each_axis(z, [m.columns for m in self._each(self.M)])
         z = self._mix(z.view(*z.shape[:-1], batch, self.in_channels), self.spectrum())
         back = [
             partial(k.columns, rows=axis.reach, stride=axis.stride)
             for axis, k in zip(self.axes, self._each(self.K), strict=True)
         ]
-        y = _each_axis(z, back[::-1]).real
+        y = each_axis(z, back[::-1]).real
         y = y.flatten(0, -2).t().reshape(batch, self.out_channels, *(a.outputs for a in self.axes))
         return y if self.bias is None else y + self.bias.view(-1, *[1] * len(self.axes))
 
@@ -294,18 +294,5 @@ class XDConv(nn.Module):
         return ", ".join(parts)
 
 
-def _each_axis(z: Tensor, matrices: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
-    """Multiply each leading axis of ``[*axes, ...]`` by its matrix, leaving them in reverse."""
-    for axis, multiply in enumerate(matrices):
-        z = z.movedim(axis, 0)
-        y = multiply(z.reshape(len(z), -1))
-        z = y.view(-1, *z.shape[1:])
-    return z
-
-
 def _each(value: Sizes, dims: int) -> tuple[int, ...]:
     return (value,) * dims if isinstance(value, int) else tuple(value)
-
-
-def _times(size: Sequence[int]) -> str:
-    return "×".join(map(str, size))
