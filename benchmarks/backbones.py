@@ -16,6 +16,7 @@ GIB = 2**30
 OPTIMISER = 16  # bytes a weight: itself, its gradient and AdamW's two moments, float32
 FORMS = ("paths", "mixture", "mixture, shared")
 
+
 def main() -> None:
     """Read both, write the page."""
     (DOCS / "backbones.md").write_text(page(), encoding="utf-8")

@@ -94,7 +94,7 @@ def test_a_budget_is_shared_out(sequence_file, tmp_path):
         sequence_file, tmp_path / "p", budget=11, seeds=1, contestants=["default"], **options
     )
     assert told["settings"]["epochs"] == {"search": 6, "training": 2, "total": 10}
-    assert told["rows"][0]["train"]["epochs"] == 10
+    assert told["rows"][0]["train"]["epochs"] == 10 + 5  # half as many tell its validation score
 
 
 def test_all_panels_of_a_folder_are_profiled(command, made, tmp_path):

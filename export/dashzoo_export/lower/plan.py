@@ -132,7 +132,7 @@ def plans(conv: PlaneConv) -> Iterator[Plan]:
 
     >>> row = PlaneConv(ins=1, outs=1, size=(1, 50), out=(1, 50), kernel=(1, 11), before=(0, 5))
     >>> [str(plan) for plan in plans(row)][:2]
-    ['dense 55', 'two-step 7×8']
+    ['dense 55', 'dense 35, 2 tiles']
     """
     return (p for p in _laid_out(conv) if spectrum_bytes(conv, p) <= SPECTRUM_LIMIT)
 
