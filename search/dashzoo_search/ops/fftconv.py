@@ -38,6 +38,7 @@ class FFTConv(_ConvNd):
     Shape:
         ``[b, c, *size]`` or ``[c, *size]`` → ``[b, o, *out]`` or ``[o, *out]``.
 
+    >>> import torch
     >>> conv = torch.nn.Conv2d(3, 8, 31, padding="same")
     >>> x = torch.randn(2, 3, 40, 40)
     >>> bool((FFTConv.from_conv(conv)(x) - conv(x)).abs().max() < 1e-4)
