@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from dashzoo_export.lower.float32 import Float32
 from dashzoo_export.lower.plan import Plan
 from dashzoo_export.lower.plane import PlaneConv
 from dashzoo_search.errors import UnsupportedLayer
@@ -14,7 +14,7 @@ from dashzoo_search.errors import UnsupportedLayer
 __all__ = ["FrequencyConv"]
 
 
-class FrequencyConv(nn.Module):
+class FrequencyConv(Float32):
     """A zero-padded 2-D convolution on planes of one size; subclasses say how.
 
     Its constants stay float32 whatever the network is cast to, and it computes in that.
@@ -64,10 +64,3 @@ class FrequencyConv(nn.Module):
     def extra_repr(self) -> str:
         """Channels and plan."""
         return f"{self.conv.ins}, {self.conv.outs}, {self.plan}"
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        def moved(t: Tensor) -> Tensor:
-            made = fn(t)
-            return made if made.dtype == t.dtype else t.to(made.device)
-
-        return super()._apply(moved, recurse)  # type: ignore[no-untyped-call]

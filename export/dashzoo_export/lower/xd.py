@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dashzoo_export.lower.float32 import Float32
 from dashzoo_export.lower.recognise import as_convolution
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.circulant import Circulant
@@ -66,7 +65,7 @@ def lower_xd(
         return made.eval().to(layer.weight.device)
 
 
-class _Form(nn.Module):
+class _Form(Float32):
     """An XD-operation on planes of one size, its constants float32 whatever it is cast to."""
 
     def __init__(self, layer: XDConv, constants: dict[str, Tensor]) -> None:
@@ -94,13 +93,6 @@ class _Form(nn.Module):
     def extra_repr(self) -> str:
         """Channels and sizes."""
         return f"{self.ins}, {self.outs}, size={self.size}, out={self.out}, groups={self.groups}"
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        def moved(t: Tensor) -> Tensor:
-            made = fn(t)
-            return made if made.dtype == t.dtype else t.to(made.device)
-
-        return super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
 
 
 class DenseXD(_Form):
