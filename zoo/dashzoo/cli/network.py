@@ -10,7 +10,7 @@ import click
 
 from dashzoo.cli.values import Sizes
 
-__all__ = ["apply", "network_options"]
+__all__ = ["Command", "apply", "network_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from dashzoo.cli.network import apply, network_options
+from dashzoo.cli.network import Command, apply, network_options
 
 __all__ = [
     "export_json",
@@ -19,8 +18,6 @@ __all__ = [
     "search_options",
     "train_options",
 ]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def export_json(command: Command) -> Command:
