@@ -1,0 +1,1 @@
+"""Pages for a browser: one base, one style, nothing fetched from anywhere."""
