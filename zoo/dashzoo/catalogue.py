@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from dashzoo_search.errors import BadBundle, UnknownModel
+from dashzoo_search.errors import BadBundle, BadData, UnknownModel
 
 __all__ = ["Entry", "Found", "catalogue", "find", "is_folder_name", "shelf"]
 
@@ -41,6 +41,19 @@ class Found:
     where: Where
     folder: Path
     commit: str | None = None
+
+    def own(self) -> Path:
+        """The folder, to write into.
+
+        Raises:
+            BadData: it is the shelf's, or the Hub's.
+        """
+        if self.where != "folder":
+            raise BadData(
+                f"{self}, is not to be changed; give export an --out of its own, or write "
+                f"./{self.name} where a folder is meant"
+            )
+        return self.folder
 
     def __str__(self) -> str:
         at = f" at {self.commit[:12]}" if self.commit else ""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from dashzoo.catalogue import find
 from dashzoo.loading import load_with_config
 from dashzoo.steps.before import require
 from dashzoo_export.artifact import model_path
@@ -33,7 +34,7 @@ _BATCH = 256
 
 
 def predict(
-    folder: str | PathLike[str],
+    name: str | PathLike[str],
     X: ArrayLike,
     *,
     runtime: Runtime = "torch",
@@ -43,7 +44,7 @@ def predict(
     """What the network foretells of raw samples.
 
     Args:
-        folder: of the bundle.
+        name: of the bundle, as `load` takes it.
         X: samples [n, c, l] or [n, c, h, w], as the training data was, not normalised; of other
             sizes where the ONNX model was exported with free ones.
         runtime: ``"torch"`` or ``"onnx"``.
@@ -64,10 +65,11 @@ def predict(
         BadData: samples of another shape or type, or with NaN or inf; options that do not go
             together.
         BadBundle: the bundle does not load, or has no such ONNX model.
+        UnknownModel, NotFetched, HubFailed: see `load`.
         MissingRuntime: ONNX Runtime is wanted and not installed.
         MissingProvider, UnknownDevice: the provider does not run here.
     """
-    bundle = Path(folder)
+    bundle = find(name).folder
     if runtime == "onnx":
         return _by_onnx(bundle, X, provider, dtype)
     if provider == "tensorrt" or dtype != "fp32":
@@ -110,7 +112,7 @@ def onnx_file(folder: Path, dtype: str) -> Path:
     if not path.is_file():
         raise BadBundle(
             f"{folder} lacks {model_path(dtype)}; run 'dashzoo export {folder} --dtype {dtype}' "
-            "first",
+            "first, with --out DIR where it is not yours to write into",
             field=model_path(dtype),
         )
     return path

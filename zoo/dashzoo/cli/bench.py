@@ -1,18 +1,18 @@
-"""`dashzoo bench DIR`."""
+"""`dashzoo bench NAME`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from dashzoo.cli.options import export_json, folder_argument
+from dashzoo.cli.options import export_json
+from dashzoo.cli.taking import name_argument, take
 from dashzoo.cli.values import Names, Sizes
 
 
 @click.command("bench")
-@folder_argument
+@name_argument
 @click.option(
     "--provider",
     type=click.Choice(["cpu", "cuda", "tensorrt"]),
@@ -41,17 +41,18 @@ from dashzoo.cli.values import Names, Sizes
 )
 @click.option("--save", is_flag=True, help="Put the rows into the bundle, and seal it again.")
 @export_json
-def command(folder: Path, as_json: bool, **options: Any) -> None:
-    """Time the bundle in DIR on ONNX Runtime and torch, on random samples and in turns.
+def command(name: str, as_json: bool, **options: Any) -> None:
+    """Time a bundle on ONNX Runtime and torch, on random samples and in turns.
 
-    Nothing is written without --save.
+    NAME is of the shelf, a folder, or org/name@revision on the Hub. Nothing is written without
+    --save.
     """
     from rich.console import Console
 
     from dashzoo.cli.console import print_json, table
     from dashzoo.steps.bench import bench
 
-    found = bench(folder, **options)
+    found = bench(name if options["save"] else take(name).folder, **options)
     if as_json:
         print_json(found)
         return

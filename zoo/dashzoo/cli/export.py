@@ -1,4 +1,4 @@
-"""`dashzoo export DIR`."""
+"""`dashzoo export NAME`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from typing import Any
 
 import click
 
-from dashzoo.cli.options import export_json, folder_argument
+from dashzoo.cli.options import export_json
+from dashzoo.cli.taking import name_argument, take
 from dashzoo.cli.values import Names
 
 
 @click.command("export")
-@folder_argument
+@name_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write to a new folder; default: to that of the network itself.",
+)
 @click.option(
     "--lowering",
     type=click.Choice(["auto", "conv", "dft_matmul", "dft_op"]),
@@ -54,12 +61,15 @@ from dashzoo.cli.values import Names
     help="Time every layer on the provider, in its form and as an ordinary convolution.",
 )
 @export_json
-def command(folder: Path, as_json: bool, **options: Any) -> None:
-    """Lower the trained network in DIR to ONNX and prove that it computes the same."""
+def command(name: str, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Lower a trained network to ONNX and prove that it computes the same.
+
+    NAME is a folder; or, with --out, a model of the shelf or org/name@revision on the Hub.
+    """
     from dashzoo.cli.console import print_json
     from dashzoo.steps.export import export
 
-    report = export(folder, **options)
+    report = export(name if out is None else take(name).folder, out=out, **options)
     if as_json:
         print_json(report)
         return
@@ -70,7 +80,7 @@ def command(folder: Path, as_json: bool, **options: Any) -> None:
             click.echo(
                 f"{name} has operators that not every provider has; see operators in --json."
             )
-    click.echo(f"Next: dashzoo card {shlex.quote(str(folder))}")
+    click.echo(f"Next: dashzoo card {shlex.quote(str(out or name))}")
 
 
 def summary(certificate: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`dashzoo predict DIR X.npy`."""
+"""`dashzoo predict NAME X.npy`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from dashzoo.cli.options import export_json, folder_argument
+from dashzoo.cli.options import export_json
+from dashzoo.cli.taking import name_argument, take
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("predict")
-@folder_argument
+@name_argument
 @click.argument("samples", metavar="X.npy", type=click.Path(path_type=Path))
 @click.option(
     "--runtime",
@@ -46,9 +47,12 @@ if TYPE_CHECKING:
 )
 @export_json
 def command(
-    folder: Path, samples: Path, runtime: str, out: Path | None, as_json: bool, **where: Any
+    name: str, samples: Path, runtime: str, out: Path | None, as_json: bool, **where: Any
 ) -> None:
-    """Predict the labels, or the numbers, of the raw samples of X.npy with the bundle in DIR."""
+    """Predict the labels, or the numbers, of the raw samples of X.npy with a bundle.
+
+    NAME is of the shelf, a folder, or org/name@revision on the Hub.
+    """
     import numpy as np
 
     from dashzoo.cli.console import on_one_line, print_json
@@ -58,6 +62,7 @@ def command(
     from dashzoo_search.errors import BadData
     from dashzoo_search.tasks.readers.numpy_files import read_array
 
+    folder = take(name).folder
     require(folder)
     kind = read_config(folder).kind
     if kind.startswith("dense") and out is None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dashzoo.catalogue import find
 from dashzoo.loading import load_with_config
 from dashzoo.prediction import least_sizes, onnx_file
 from dashzoo.steps.card import card
@@ -32,7 +33,7 @@ Samples = NDArray[np.float32]
 
 
 def bench(
-    folder: str | PathLike[str],
+    name: str | PathLike[str],
     *,
     provider: Provider = "cpu",
     dtypes: Sequence[str] = ("fp32",),
@@ -46,7 +47,7 @@ def bench(
     """Time ONNX Runtime and torch on random samples, in turns.
 
     Args:
-        folder: of the bundle.
+        name: of the bundle, as `load` takes it.
         provider: what ONNX Runtime runs on, or nothing is measured; torch runs on the CPU or CUDA.
         dtypes: precisions of the ONNX files; torch runs in float32.
         batches: samples of one call, each measured.
@@ -62,12 +63,14 @@ def bench(
         by loading and one call (None where nobody tells); ``aside``, why a form was not measured.
 
     Raises:
-        BadData: samples of that size do not go into the network.
+        BadData: samples of that size do not go into the network; or ``save`` where the bundle is
+            not ours to write into.
         BadBundle: the bundle does not load, lacks a file, or, to be saved into, was altered.
         MissingRuntime: ONNX Runtime is not installed.
         MissingProvider: the provider does not run here.
     """
-    folder = Path(folder)
+    found = find(name)
+    folder = found.own() if save else found.folder
     sealed = (folder / SUMS).is_file()
     if save and sealed:
         check_bundle(folder)  # what was altered must not be sealed as if it were ours
@@ -88,12 +91,12 @@ def bench(
             times = take_turns({f.name: f.call for f in forms}, seconds=seconds)
             rows += [form.row(times[form.name]) for form in forms]
         where = {**machine(device), "onnxruntime": require_runtime().__version__}
-    found = {"machine": where, "rows": rows, "aside": aside}
+    told = {"machine": where, "rows": rows, "aside": aside}
     if save:
-        write_json(folder / EXPORT, {**read_json(folder / EXPORT), "latency": found})
+        write_json(folder / EXPORT, {**read_json(folder / EXPORT), "latency": told})
         if (folder / README).is_file():
             card(folder)
-    return found
+    return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

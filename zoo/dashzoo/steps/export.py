@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -11,30 +12,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dashzoo.catalogue import find
 from dashzoo.loading import load_with_config
 from dashzoo.steps.before import require
+from dashzoo.steps.task import task_of
 from dashzoo.workfiles import SearchRecord
 from dashzoo_export.artifact import export_onnx
-from dashzoo_export.bundle import WEIGHTS, invalidate
+from dashzoo_export.bundle import CONFIG, RESULTS, WEIGHTS, WORK, invalidate
 from dashzoo_export.certificate import VALIDATION_SAMPLES
 from dashzoo_export.config import NetworkConfig
+from dashzoo_export.draft import new_folder
 from dashzoo_export.lower import Lowering, lowering_costs
 from dashzoo_export.providers import Provider
 from dashzoo_export.quantize import CALIBRATION_SAMPLES
 from dashzoo_export.request import Request
 from dashzoo_export.session import require_runtime
-from dashzoo_search.errors import BadData, DashzooError
+from dashzoo_search.errors import BadData
 from dashzoo_search.networks.searched import ARCHITECTURE, SearchedNet
 from dashzoo_search.rows import Array
-from dashzoo_search.tasks import Task
 from dashzoo_search.tasks.kinds import KINDS
 
-__all__ = ["description", "export", "some", "task_of"]
+__all__ = ["description", "export", "some"]
 
 
 def export(
-    folder: str | PathLike[str],
+    name: str | PathLike[str],
     *,
+    out: str | PathLike[str] | None = None,
     lowering: Lowering = "auto",
     provider: Provider = "cpu",
     precisions: Sequence[str] = ("fp32",),
@@ -46,7 +50,9 @@ def export(
     """Lower a trained network to ONNX and prove it; writes ``onnx/``.
 
     Args:
-        folder: where `train` was.
+        name: the folder where `train` was; or a model as `load` takes it, with ``out``.
+        out: a new folder that gets the trained network, and its models; None takes that of
+            ``name``.
         lowering: form of the convolutions, ``"auto"`` being the cheapest for each.
         provider: what the models are to run on, whose costs decide; see `lowering_costs`.
         precisions: files to write, of ``"fp32"`` (always written), ``"fp16"``, ``"bf16"`` and
@@ -63,9 +69,12 @@ def export(
     Raises:
         DashzooError: in one sentence; nothing that looks whole is left.
     """
-    folder = Path(folder)
-    require(folder, "train")
     require_runtime()
+    found = find(name)
+    folder = found.own() if out is None else found.folder
+    require(folder, "train")
+    if out is not None:
+        folder = _copied(folder, Path(out))
     net, config = load_with_config(folder)
     task = task_of(folder)
     request = Request(
@@ -91,6 +100,16 @@ def export(
     )
 
 
+def _copied(folder: Path, out: Path) -> Path:
+    """What `train` left in ``folder``, and the search before it, in a folder of its own."""
+    with new_folder(out, force=False) as draft:
+        for name in (CONFIG, WEIGHTS, RESULTS):
+            shutil.copyfile(folder / name, draft / name)
+        if SearchRecord.is_in(folder):
+            shutil.copytree(folder / WORK, draft / WORK)
+    return out
+
+
 def description(net: SearchedNet, config: NetworkConfig) -> dict[str, str]:
     """What a model says of the network it was made from."""
     return {
@@ -103,14 +122,6 @@ def description(net: SearchedNet, config: NetworkConfig) -> dict[str, str]:
         "mean": json.dumps(net.preprocess.mean.tolist()),
         "std": json.dumps(net.preprocess.std.tolist()),
     }
-
-
-def task_of(folder: Path) -> Task | None:
-    """The task a network in ``folder`` was trained on, where it can still be loaded."""
-    try:
-        return SearchRecord.read(folder).task(folder)
-    except DashzooError:  # the data may be gone or changed; random samples remain
-        return None
 
 
 def some(X: Array, count: int) -> NDArray[np.float32]:

@@ -10,13 +10,16 @@ from typing import Any
 
 import onnx
 
+from dashzoo.catalogue import find
 from dashzoo.loading import load_with_config
+from dashzoo.signing import check_signature
 from dashzoo.steps.before import require
-from dashzoo.steps.export import description, some, task_of
+from dashzoo.steps.export import description, some
+from dashzoo.steps.task import task_of
 from dashzoo_cards.differences import in_config, in_export
 from dashzoo_cards.facts import load_facts
 from dashzoo_export.artifact import model_path
-from dashzoo_export.bundle import CONFIG, EXPORT, check_bundle, read_json
+from dashzoo_export.bundle import CONFIG, EXPORT, SIGNATURE, check_bundle, read_json
 from dashzoo_export.certificate import VALIDATION_SAMPLES
 from dashzoo_export.chain import Chain, certify
 from dashzoo_export.request import Request
@@ -27,26 +30,35 @@ from dashzoo_search.tasks.kinds import KINDS
 __all__ = ["verify"]
 
 
-def verify(folder: str | PathLike[str]) -> dict[str, Any]:
+def verify(
+    name: str | PathLike[str], *, public_key: str | PathLike[str] | None = None
+) -> dict[str, Any]:
     """Check a bundle, and prove anew that its ONNX files compute what its weights do.
 
     Nothing is taken from onnx/export.json but what was asked for; tolerances are this dashzoo's.
 
     Args:
-        folder: of a whole bundle. Real samples are compared where its task can be loaded.
+        name: of a whole bundle, as `load` takes it. Real samples are compared where its task can be
+            loaded.
+        public_key: in PEM; the bundle must then be signed with the private one that goes with it.
 
     Returns:
-        The names of its files, whether samples were real, and the certificate.
+        The names of its files, whether it has a signature and that was checked, whether samples
+        were real, and the certificate.
 
     Raises:
-        BadBundle: a file is missing or has changed, or two of them disagree.
+        BadBundle: a file is missing or has changed, or two of them disagree, or the bundle is not
+            signed as it should be.
+        BadData: the public key is none.
         ParityFailed: an ONNX file computes something else than the weights.
-        MissingRuntime: onnxruntime is not installed.
+        MissingRuntime: onnxruntime, or for a signature model-signing, is not installed.
     """
-    folder = Path(folder)
+    folder = find(name).folder
     require(folder, "train", "export")
     require_runtime()
     files = check_bundle(folder)
+    if public_key is not None:
+        check_signature(folder, Path(public_key))
     report = read_json(folder / EXPORT)
     facts = load_facts(folder)
     for difference in (*in_config(facts), *in_export(facts)):
@@ -67,7 +79,13 @@ def verify(folder: str | PathLike[str]) -> dict[str, Any]:
         real=None if task is None else some(task.val.X, VALIDATION_SAMPLES),
         classes=KINDS[config.kind].classes,
     )
-    return {"files": files, "real_samples": task is not None, "certificate": proof}
+    return {
+        "files": files,
+        "signed": SIGNATURE in files,
+        "signature_checked": public_key is not None,
+        "real_samples": task is not None,
+        "certificate": proof,
+    }
 
 
 def _require_metadata(name: str, data: bytes, told: Mapping[str, str]) -> None:

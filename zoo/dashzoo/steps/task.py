@@ -1,0 +1,43 @@
+"""The task a bundle was trained on: from the search's own record, or else by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dashzoo.workfiles import SearchRecord
+from dashzoo_cards.facts import load_facts
+from dashzoo_search.errors import BadData, DashzooError
+from dashzoo_search.tasks import DataOptions, Task, load_task, task_names
+
+__all__ = ["task_of", "trained_on"]
+
+
+def trained_on(folder: Path) -> Task:
+    """The task a network in ``folder`` was trained on, array for array.
+
+    A published bundle has no record of its search, so nothing but the names of tasks, losses and
+    metrics that this dashzoo knows is taken from it.
+
+    Raises:
+        BadData: the data are not to be had here, or are others.
+        DashzooError: as `load_task` raises it.
+    """
+    if SearchRecord.is_in(folder):
+        return SearchRecord.read(folder).task(folder)
+    facts = load_facts(folder)
+    name = facts.task.name
+    if name not in task_names():
+        raise BadData(f"{name} is no task that has a name here, and the bundle holds no data of it")
+    said = DataOptions(loss=facts.objective.loss, metric=facts.objective.metric.name)
+    task = load_task(name, seed=facts.seed, options=said)
+    if task.sha256 != facts.task.sha256:
+        raise BadData(f"The data of {name} here are not what the bundle was trained on")
+    return task
+
+
+def task_of(folder: Path) -> Task | None:
+    """The same, or None where it cannot be had."""
+    try:
+        return trained_on(folder)
+    except DashzooError:  # random samples remain
+        return None
