@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "panel"
 RUNS = ROOT / "runs" / "panel"
 
+# Epochs of search are few enough for it to take less than half as long as one training.
 _UCR = "--seeds 5 --backbone-arg width=24 --epochs 100 --search-epochs 20 --threads 1"
+_LONG = "--seeds 5 --backbone-arg width=16 --epochs 60 --search-epochs 12 --draws 2 --threads 1"
+_SMALL_IMAGES = "--seeds 3 --backbone wrn_16_1 --epochs 40 --search-epochs 5 --draws 2 --threads 1"
 PANELS = {
     "ucr/ItalyPowerDemand": _UCR,
     "ucr/BasicMotions": _UCR,
@@ -32,8 +35,15 @@ PANELS = {
     "ucr/ArrowHead": _UCR,
     "ucr/JapaneseVowels": _UCR,
     "ucr/PickupGestureWiimoteZ": _UCR,
-    "ucr/OSULeaf": _UCR,
-    "ucr/ACSF1": _UCR,
+    "ucr/OSULeaf": _LONG,
+    "ucr/ACSF1": _LONG,
+    "burgers/viscous": "--seeds 2 --backbone-arg width=8 --batch-size 32 --epochs 60 "
+    "--search-epochs 5 --draws 2 --threads 1",
+    "motifs": "--seeds 2 --backbone-arg width=16 --batch-size 32 --epochs 21 "
+    "--search-epochs 2 --draws 2 --threads 1",
+    "adding/200": "--seeds 2 --backbone-arg width=8 --batch-size 32 --epochs 21 "
+    "--search-epochs 2 --draws 2 --threads 1",
+    "digits/permuted": _SMALL_IMAGES,
 }
 
 
