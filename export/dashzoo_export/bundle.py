@@ -8,6 +8,7 @@ onnx/model.onnx      in float32; model.fp16.onnx, model.bf16.onnx, model.int8.on
 onnx/export.json     lowering per layer, and the certificate: errors against torch
 figures/             README.md: the card
 SHA256SUMS           of all of the above; written last, so its presence means the bundle is whole
+model.sig            if signed: a signature of all of the above, made once the bundle is whole
 search/              working files of the search; not part of the bundle, never published
 ```
 """
@@ -31,6 +32,7 @@ __all__ = [
     "ONNX",
     "README",
     "RESULTS",
+    "SIGNATURE",
     "SUMS",
     "WEIGHTS",
     "WORK",
@@ -41,6 +43,7 @@ __all__ = [
     "refuse_overwrite",
     "remove_halves",
     "seal",
+    "sealed_files",
     "sha256_file",
     "write_atomically",
     "write_json",
@@ -53,13 +56,17 @@ ONNX = "onnx/model.onnx"
 EXPORT = "onnx/export.json"
 README = "README.md"
 SUMS = "SHA256SUMS"
+SIGNATURE = "model.sig"
 WORK = "search"
 
 _PRECISIONS = tuple(f"onnx/model.{name}.onnx" for name in ("fp16", "bf16", "int8"))
 _FIGURES = ("figures/kernels.png", "figures/alpha.png")
 _WORKING = ("search.json", "supernet.safetensors", "data.npz")
 _REQUIRED = (CONFIG, WEIGHTS, RESULTS, ONNX, EXPORT, README)
-_OURS = (*_REQUIRED, *_PRECISIONS, *_FIGURES, SUMS, *(f"{WORK}/{name}" for name in _WORKING))
+_OURS = (
+    *(*_REQUIRED, *_PRECISIONS, *_FIGURES, SUMS, SIGNATURE),
+    *(f"{WORK}/{name}" for name in _WORKING),
+)
 _MAX_JSON = 64 * 2**20
 
 
@@ -120,12 +127,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def bundle_files(folder: Path) -> list[str]:
-    """Relative names of the files that make up the bundle, sorted, without SHA256SUMS."""
+    """Relative names of the files SHA256SUMS is to list, sorted: all but itself and a signature."""
+    after = {SUMS, SIGNATURE}
     names = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         hidden = any(part.startswith(".") for part in Path(name).parts)
-        if path.is_file() and not hidden and name != SUMS and not name.startswith(f"{WORK}/"):
+        if path.is_file() and not hidden and name not in after and not name.startswith(f"{WORK}/"):
             names.append(name)
     return sorted(names)
 
@@ -133,18 +141,23 @@ def bundle_files(folder: Path) -> list[str]:
 def seal(folder: Path) -> None:
     """Write SHA256SUMS over the bundle's files, as ``sha256sum -c`` reads it.
 
+    A signature goes: what it was made of is no more.
+
     Raises:
         BadBundle: a required file is missing.
     """
     for name in _REQUIRED:
         if not (folder / name).is_file():
             raise BadBundle(f"{folder} lacks {name}; run the step that writes it", field=name)
+    (folder / SIGNATURE).unlink(missing_ok=True)
     lines = [f"{sha256_file(folder / name)}  {name}\n" for name in bundle_files(folder)]
     write_atomically(folder / SUMS, "".join(lines).encode())
 
 
 def check_bundle(folder: Path) -> list[str]:
-    """Check that a bundle is whole and unchanged; returns its files, SHA256SUMS included.
+    """Check that a bundle is whole and unchanged; returns its files as `sealed_files` has them.
+
+    A signature is not checked.
 
     Raises:
         BadBundle: a file is missing, changed, or not listed.
@@ -157,10 +170,7 @@ def check_bundle(folder: Path) -> list[str]:
             f"{folder} has no {SUMS}, so it is not a whole bundle; finish it with 'dashzoo card'",
             field=SUMS,
         )
-    listed: dict[str, str] = {}
-    for line in sums.read_text(errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
+    listed = _listed(folder)
     present = set(bundle_files(folder))
     for name in _REQUIRED:
         if name not in listed:
@@ -171,12 +181,25 @@ def check_bundle(folder: Path) -> list[str]:
     for name, digest in listed.items():
         if sha256_file(folder / name) != digest:
             raise BadBundle(f"{name} has changed since the bundle was made", field=name)
-    return [*sorted(present), SUMS]
+    return sealed_files(folder)
+
+
+def sealed_files(folder: Path) -> list[str]:
+    """What SHA256SUMS lists, itself, and a signature where there is one; nothing is checked."""
+    signature = [SIGNATURE] if (folder / SIGNATURE).is_file() else []
+    return [*_listed(folder), SUMS, *signature]
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """Names and digests of SHA256SUMS, in its order."""
+    lines = (folder / SUMS).read_text(errors="replace").splitlines()
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def invalidate(folder: Path, *names: str) -> None:
-    """Remove SHA256SUMS first, then the files or folders a new step makes stale."""
-    (folder / SUMS).unlink(missing_ok=True)
+    """Remove SHA256SUMS first, then a signature and the files or folders a new step makes stale."""
+    for name in (SUMS, SIGNATURE):
+        (folder / name).unlink(missing_ok=True)
     for name in names:
         path = folder / name
         if path.is_dir():
@@ -213,8 +236,7 @@ def _foreign(folder: Path) -> str | None:
     if sums.is_file() or (folder / WORK / "search.json").is_file():
         known = set(_OURS)
     if sums.is_file():
-        listed = sums.read_text(errors="replace").splitlines()
-        known.update(line.partition("  ")[2] for line in listed)
+        known.update(_listed(folder))
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name not in known:

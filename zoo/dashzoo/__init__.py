@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dashzoo.loading import load
     from dashzoo.prediction import predict
     from dashzoo.publishing import publish
+    from dashzoo.signing import sign
     from dashzoo.steps.card import card
     from dashzoo.steps.compare import compare
     from dashzoo.steps.export import export
@@ -49,6 +50,7 @@ _HOMES = {
     "publish": "dashzoo.publishing",
     "run": "dashzoo.steps.run",
     "search": "dashzoo.steps.search",
+    "sign": "dashzoo.signing",
     "train": "dashzoo.steps.train",
     "tune": "dashzoo.steps.tune",
     "verify": "dashzoo.steps.verify",
@@ -67,6 +69,7 @@ __all__ = [
     "publish",
     "run",
     "search",
+    "sign",
     "train",
     "tune",
     "verify",

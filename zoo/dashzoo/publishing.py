@@ -14,7 +14,7 @@ from dashzoo_cards.exported import Check
 from dashzoo_cards.facts import Facts, load_facts
 from dashzoo_cards.metadata import card_data
 from dashzoo_cards.render import check_card
-from dashzoo_export.bundle import EXPORT, README, RESULTS, SUMS, check_bundle
+from dashzoo_export.bundle import EXPORT, README, RESULTS, SIGNATURE, SUMS, check_bundle
 from dashzoo_export.parity import TOLERANCES
 from dashzoo_search.errors import BadBundle, BadData
 
@@ -154,7 +154,7 @@ def _checked(folder: Path) -> tuple[list[str], Facts]:
     """The files of a bundle that may be published, and what it tells."""
     files = check_bundle(folder)
     for name in files:
-        if name != SUMS and Path(name).suffix not in KINDS:
+        if name not in (SUMS, SIGNATURE) and Path(name).suffix not in KINDS:
             raise BadBundle(
                 f"{name} is nothing that is published ({', '.join(KINDS)} are); take it out of "
                 f"{folder}, then run 'dashzoo card {folder}'",

@@ -31,12 +31,14 @@ _COMMANDS = {
     "export": "Lower a trained network to ONNX and prove it.",
     "verify": "Check a bundle and repeat its certificate.",
     "card": "Draw the figures, write the card, seal the bundle.",
+    "sign": "Sign a sealed bundle.",
     "list": "List the models of the shelf, and of the Hub.",
     "pull": "Fetch a model from the Hub, for use offline.",
     "show": "Print what a bundle holds.",
     "predict": "Classify raw samples with a bundle.",
     "bench": "Time a bundle: ONNX Runtime beside torch.",
     "publish": "Publish a checked bundle, to the Hub or to a folder.",
+    "publish-all": "Publish the whole shelf to the Hub.",
     "compare": "Train a searched network and its rivals on equal terms.",
     "calibrate": "Measure what convolutions cost on this machine.",
 }
@@ -51,7 +53,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"dashzoo.cli.{name}").command
+        command: click.Command = importlib.import_module(_module(name)).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -72,6 +74,10 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         with failing_well(ctx.obj):
             return super().invoke(ctx)
+
+
+def _module(name: str) -> str:
+    return f"dashzoo.cli.{name.replace('-', '_')}"
 
 
 _HELP = """Find the right kernels for your data, and ship the network they make.

@@ -21,11 +21,10 @@ def command(name: str, target: Path | None, force: bool, as_json: bool) -> None:
     from dashzoo.catalogue import find
     from dashzoo.cli.console import print_json
     from dashzoo.copying import copy_bundle
-    from dashzoo_export.bundle import SUMS
+    from dashzoo_export.bundle import sealed_files
 
     found = find(name)
-    sums = (found.folder / SUMS).read_text(errors="replace").splitlines()
-    files = [*(line.partition("  ")[2] for line in sums), SUMS]
+    files = sealed_files(found.folder)
     if target is not None:
         copy_bundle(found.folder, target, files, force=force)
     folder = target or found.folder

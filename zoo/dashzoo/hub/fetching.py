@@ -10,7 +10,7 @@ from huggingface_hub import HfApi, hf_hub_download, is_offline_mode, snapshot_do
 
 from dashzoo.hub.failures import ask
 from dashzoo.hub.names import HubName
-from dashzoo_export.bundle import CONFIG, SUMS, WEIGHTS, sha256_file
+from dashzoo_export.bundle import CONFIG, SIGNATURE, SUMS, WEIGHTS, sealed_files, sha256_file
 from dashzoo_search.errors import BadBundle
 
 __all__ = ["KINDS", "Fetched", "fetch"]
@@ -32,7 +32,7 @@ def fetch(name: HubName) -> Fetched:
     """Bring a bundle here, as far as it is not; offline, what is here is taken.
 
     The revision is resolved once, so that every file is of one commit, and only files that the
-    bundle's SHA256SUMS lists are fetched.
+    bundle's SHA256SUMS lists are fetched, and a signature, which `dashzoo.verify` checks.
 
     Raises:
         UnknownModel, NotFetched, HubFailed: see `ask`.
@@ -47,11 +47,13 @@ def fetch(name: HubName) -> Fetched:
         listed = _listed(name, Path(hf_hub_download(name.repo, SUMS, revision=revision)))
         folder = Path(
             snapshot_download(
-                name.repo, revision=revision, allow_patterns=[SUMS, *map(glob.escape, listed)]
+                name.repo,
+                revision=revision,
+                allow_patterns=[SUMS, SIGNATURE, *map(glob.escape, listed)],
             )
         )
         _check(name, folder, listed)
-        return Fetched(folder=folder, commit=revision.resolved, files=(*listed, SUMS))
+        return Fetched(folder=folder, commit=revision.resolved, files=tuple(sealed_files(folder)))
 
     return ask(once, name=name, again=f"dashzoo pull {name}")
 
