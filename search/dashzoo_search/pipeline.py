@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 
+from dashzoo_search.budget.receptive import windows
 from dashzoo_search.candidates import Init, Trained, Trainer, starts
 from dashzoo_search.methods.mixture import Mixture
 from dashzoo_search.methods.scout import Builds
@@ -22,9 +23,10 @@ from dashzoo_search.search import Method, SearchOptions, SearchResult, search_ke
 from dashzoo_search.selection import Choosing, Selection
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
-from dashzoo_search.tasks.task import Task
+from dashzoo_search.tasks.breakdown import break_down
+from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.loop import memory_guard
-from dashzoo_search.training.metrics import evaluate
+from dashzoo_search.training.metrics import evaluate, split_outputs
 from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch, measured, quiet
 from dashzoo_search.training.recipe import Recipe
@@ -113,6 +115,8 @@ class TrainResult:
         layers: one row for every searched convolution, beside its default.
         kept: every other convolution, with the reason.
         test_reads: how often the test split was read.
+        breakdown: where the shipped network errs on it, see `break_down`.
+        windows: extent and jump of every window of the backbone as it comes, see `windows`.
     """
 
     network: SearchedNet
@@ -123,6 +127,8 @@ class TrainResult:
     layers: tuple[dict[str, Any], ...]
     kept: dict[str, str]
     test_reads: int
+    breakdown: dict[str, Any]
+    windows: dict[str, tuple[int, int]]
 
 
 def run_training(
@@ -224,7 +230,9 @@ def run_training(
         trained["searched"] = trained["default"]
         shipped, selection = "default", choosing.kept()
 
-    metrics, folded = _read_test(task, trained, as_left, objective)
+    test = task.test.open()
+    metrics, folded = _read_test(task, test, trained, as_left, objective)
+    outputs = split_outputs(trained[shipped].network, test).double().numpy()
     rows, kept, _ = layer_table(network, task, spec)
     return TrainResult(
         network=trained[shipped].network,
@@ -235,17 +243,24 @@ def run_training(
         layers=rows,
         kept=kept,
         test_reads=task.test.reads,
+        breakdown=break_down(task.kind, outputs, test.y, test.X),
+        windows=_windows(network, task),
     )
+
+
+def _windows(network: Network, task: Task) -> dict[str, tuple[int, int]]:
+    net = build_network(network, task)
+    return windows(net.backbone, net.preprocess(net.example_input(task.size, batch=2)))
 
 
 def _read_test(
     task: Task,
+    test: Split,
     trained: Mapping[str, Trained],
     as_left: SearchedNet | None,
     objective: Objective,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
-    """Open the test split, now that everything is decided: ``metrics`` and ``folded``."""
-    test = task.test.open()
+    """Score everything on the test split, now that all is decided: ``metrics`` and ``folded``."""
     metrics = {
         name: trained[name].to_json(task, test, objective)
         for name in ("searched", "default")

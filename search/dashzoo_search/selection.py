@@ -229,7 +229,8 @@ def cross_validate(
     def tell(progress: Progress) -> None:
         nonlocal done
         done += 1
-        on_epoch(replace(progress, stage="final choice", epoch=done, epochs=epochs))
+        told = replace(progress, stage="final choice", epoch=done, epochs=epochs)
+        on_epoch(replace(told, single=False))
 
     for held in parts:
         rest = pool.take(np.setdiff1d(np.arange(len(pool)), held))

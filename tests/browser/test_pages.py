@@ -26,7 +26,8 @@ def write(tmp_path, body="<h2>Head</h2><p class='soft'>text</p>", name="A page")
 def test_an_empty_page_is_without_fault(open_page, tmp_path, width, scheme):
     body = "".join(
         f"<h2>{tone}</h2><p><span class='tag {tone}'>{tone}</span> <a href='#main'>link</a></p>"
-        f"<svg role='img' viewBox='0 0 50 20'><title>t</title><text y='15' class='soft'>x</text></svg>"
+        f"<svg role='img' viewBox='0 0 50 20'><title>t</title>"
+        f"<text y='15' class='soft'>x</text></svg>"
         for tone in ("good", "bad", "ours")
     )
     page = open_page(write(tmp_path, body), width=width, scheme=scheme)

@@ -78,6 +78,7 @@ class SearchRecord:
         tuned: the hyperparameters found, and on which budget; see `steps.tune`.
         seconds, cpu_seconds: of the search.
         resumed: how often it was killed and started again.
+        curves: its learning curves, see `Curves`.
     """
 
     name: str
@@ -99,6 +100,7 @@ class SearchRecord:
     tuned: dict[str, Any] = field(default_factory=dict)
     data_options: dict[str, Any] = field(default_factory=dict)
     resumed: int = 0
+    curves: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, folder: Path, supernet: Supernet, data: Data) -> None:
         """Write the record, the supernet's weights and arrays given in memory into ``folder``."""

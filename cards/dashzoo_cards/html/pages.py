@@ -27,8 +27,8 @@ def environment(room: str) -> jinja2.Environment:
     """The templates of ``dashzoo_cards/<room>``, with the base ``page.html.j2`` beside them.
 
     A template extends the base and fills its blocks ``title``, ``description``, ``header``,
-    ``contents`` and ``main``. Its own ``<room>.css`` and ``<room>.js`` are taken into the page where
-    they exist. Filters: ``line`` makes any text one printable line, of bounded length.
+    ``contents`` and ``main``. Its own ``<room>.css`` and ``<room>.js`` are taken into the page,
+    where there are any. Filters: ``line`` makes any text one printable line, of bounded length.
 
     Args:
         room: a package inside ``dashzoo_cards``, such as ``"report"``.

@@ -231,7 +231,8 @@ def search_mixture(
                 if epoch > warm and epoch < recipe.epochs and settling.looking:
                     deriving.settle(supernet, shrinking, settling, epoch)
                 history.append(row | ({"settled": settling.at} if settling.at else {}))
-            stage.tell(sum(losses) / len(losses), value)
+            mean = sum(losses) / len(losses)
+            stage.tell(mean, value, rate=weight_step.rate, mixtures=shrinking.shares)
     supernet.eval()
     shrinking.widen()
     if settling.at is None:

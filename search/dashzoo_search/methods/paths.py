@@ -183,7 +183,8 @@ def search_paths(
                 anchors.move(judge, left=len(rounds) - 1 - rounds.index(epoch), of=len(rounds))
             if epoch % every == 0 or epoch == recipe.epochs:
                 history.append({"epoch": epoch, "layers": anchors.chances()})
-            stage.tell(sum(losses) / len(losses), value)
+            mean = sum(losses) / len(losses)
+            stage.tell(mean, value, rate=step.rate, mixtures=anchors.chances)
     anchors.rest()
     supernet.eval()
     spec = _spec(supernet, anchors.anchor)

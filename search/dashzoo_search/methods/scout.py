@@ -174,7 +174,7 @@ def _losses(
                 if lasso is not None and epoch > 0.1 * recipe.epochs:
                     lasso.shrink(lr, done / steps)
             _, value = judge.calibrate()
-            stage.tell(sum(losses) / len(losses), value)
+            stage.tell(sum(losses) / len(losses), value, rate=step.rate)
     judge.calibrate()
     return judge.losses(), step.skipped
 

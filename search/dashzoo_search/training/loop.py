@@ -135,7 +135,7 @@ def fit(
             wanted = keep == "last" or score.better_than(best.score)
             if math.isfinite(score.loss) and wanted:
                 best.take(score, epoch)
-            running.tell(sum(losses) / len(losses), score.value)
+            running.tell(sum(losses) / len(losses), score.value, rate=step.rate)
     if best.score is None:
         raise TrainingFailed("The validation loss was never a number; lower --lr")
     network.load_state_dict(best.weights)

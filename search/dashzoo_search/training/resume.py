@@ -25,6 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 from dashzoo_search.errors import BadBundle
 from dashzoo_search.training import world
 from dashzoo_search.training.checkpoint import Checkpoints
-from dashzoo_search.training.progress import OnEpoch, Progress
+from dashzoo_search.training.progress import Mixtures, OnEpoch, Progress
 from dashzoo_search.training.runtime import Stopwatch, credit
 from dashzoo_search.training.state import Part, Randomness, give, take
 from dashzoo_search.training.tree import Tree
@@ -138,11 +139,18 @@ class Stage:
             self._epoch = epoch
             self._save(last=epoch == count)
 
-    def tell(self, loss: float, value: float) -> None:
-        """Report an epoch: its mean loss, and the metric's value."""
+    def tell(
+        self,
+        loss: float,
+        value: float,
+        *,
+        rate: float | None = None,
+        mixtures: Mixtures | None = None,
+    ) -> None:
+        """Report an epoch: its mean loss, the metric's value, and what else `Progress` has."""
         self._told.append([loss, value])
-        epoch = len(self._told)
-        self._on_epoch(Progress(self._name, epoch, self._epochs, loss, value))
+        progress = Progress(self._name, len(self._told), self._epochs, loss, value)
+        self._on_epoch(replace(progress, rate=rate, mixtures=mixtures))
 
     def _save(self, *, last: bool) -> None:
         if self._journal is None or self._checkpoints is None:
@@ -192,7 +200,7 @@ class Stage:
                 field=error.field,
             ) from error
         for epoch, (loss, value) in enumerate(self._told, start=1):
-            self._on_epoch(Progress(self._name, epoch, self._epochs, loss, value))
+            self._on_epoch(Progress(self._name, epoch, self._epochs, loss, value, again=True))
         self._saved_at = time.perf_counter()
 
     def _load(self, tree: Tree, fingerprint: str) -> None:

@@ -149,6 +149,11 @@ class Stepper:
         self._precision = precision
         self._scaler = scaler(precision, self.parameters[0].device)
 
+    @property
+    def rate(self) -> float:
+        """Learning rate of the next step, of the first group of parameters."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def __call__(self, x: Tensor, y: Tensor, penalty: Tensor | None = None) -> float:
         """One step on a batch; returns its loss.
 

@@ -175,7 +175,7 @@ def tune(
         if best is not None and best.value is not None:
             least, value = best.value, best.user_attrs.get("value", math.nan)
         count = len(_trials(study, "COMPLETE", "PRUNED"))
-        on_epoch(Progress(f"tune {title or name}", count, trials, least, value))
+        on_epoch(Progress(f"tune {title or name}", count, trials, least, value, single=False))
     return _winner(study, title or name)
 
 

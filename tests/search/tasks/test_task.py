@@ -98,6 +98,10 @@ def test_test_is_read_once_after_all_training(task, baseline_epochs):
         assert stages == searched | {"train, judged", "train"}
     assert task.test.reads == done.test_reads == 1
     assert set(done.metrics) == {"searched"} | ({"default"} if baseline_epochs else set())
+    # What the record says of single classes is of the same reading.
+    of, right = done.breakdown["of"], done.breakdown["right"]
+    assert sum(of) == len(task.test)
+    assert sum(right) / sum(of) == pytest.approx(done.metrics[done.shipped]["test"]["value"])
 
 
 @pytest.mark.parametrize("method", ["paths", "mixture"])

@@ -27,6 +27,7 @@ from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.tasks import DataOptions, Task
 from dashzoo_search.training import world
+from dashzoo_search.training.curves import Curves
 from dashzoo_search.training.objective import Objective
 from dashzoo_search.training.precision import resolve_precision
 from dashzoo_search.training.progress import OnEpoch, quiet
@@ -165,6 +166,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
     """
     if world.by_first(lambda: SearchRecord.is_in(folder)):
         return SearchRecord.read(folder).kernel_spec()
+    curves = Curves(on_epoch)
     with journal.room("search").active():
         supernet, result = run_search(
             plan.task,
@@ -174,7 +176,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
             objective=plan.objective,
             seed=plan.seed,
             device=plan.device,
-            on_epoch=on_epoch,
+            on_epoch=curves,
         )
     record = SearchRecord(
         name=plan.name,
@@ -195,6 +197,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
         seconds=result.seconds,
         cpu_seconds=result.cpu_seconds,
         resumed=journal.resumed,
+        curves=curves.to_json(),
     )
     world.by_first(lambda: record.write(folder, supernet, plan.data))
     return result.spec

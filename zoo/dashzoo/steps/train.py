@@ -29,6 +29,7 @@ from dashzoo_search.pipeline import TrainResult, run_training
 from dashzoo_search.search import epochs_spent
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.training import world
+from dashzoo_search.training.curves import Curves
 from dashzoo_search.training.progress import OnEpoch, quiet
 from dashzoo_search.training.resume import Journal
 from dashzoo_search.training.runtime import resolve_device
@@ -59,6 +60,7 @@ def train_into(
     record, task, options = plan.record, plan.task, plan.options
     # As many as the searched kernels took in all.
     spent = epochs_spent(record.options) + len(starts(options.init)) * plan.recipe.epochs
+    curves = Curves(on_epoch)
     with journal.room("train").active():
         done = run_training(
             task,
@@ -75,9 +77,10 @@ def train_into(
             settings=record.settings(),
             seed=record.seed,
             device=plan.device,
-            on_epoch=on_epoch,
+            on_epoch=curves,
         )
     told = _results(plan, done)
+    told["curves"] = [*record.curves, *curves.to_json()]
     told["resumed"] = {"search": record.resumed, "command": journal.resumed}
     told["provenance"] = provenance(plan.device)
     net = done.network.cpu()
@@ -202,6 +205,8 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
         "folded": done.folded,
         "selection": done.selection.to_json() if done.selection else None,
         "test_reads": done.test_reads,
+        "breakdown": {"network": done.shipped, **done.breakdown},
+        "windows": {name: list(window) for name, window in done.windows.items()},
         "search": {
             "epochs": epochs_spent(record.options),
             "seconds": record.seconds,
