@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,11 +36,12 @@ def on_one_line(text: str) -> str:
 
 
 @contextlib.contextmanager
-def bars(*, silent: bool = False) -> Iterator[OnEpoch]:
+def bars(*, silent: bool = False, tensorboard: Path | None = None) -> Iterator[OnEpoch]:
     """A bar for each stage, with loss and time left; a line a finished stage where no terminal is.
 
     Args:
         silent: print nothing, for ``--json``.
+        tensorboard: folder that live curves go into as well.
     """
     console = Console(stderr=True, quiet=silent)
     progress = Progress(
@@ -52,8 +54,11 @@ def bars(*, silent: bool = False) -> Iterator[OnEpoch]:
         disable=silent or not console.is_terminal,
     )
     stages: dict[str, TaskID] = {}
+    also: OnEpoch | None = None
 
     def tell(epoch: Epoch) -> None:
+        if also is not None:
+            also(epoch)
         score = f"{epoch.metric.name} {epoch.metric.text(epoch.value)}"
         fields: dict[str, Any] = {"loss": epoch.loss, "score": score}
         if epoch.stage not in stages:
@@ -65,7 +70,12 @@ def bars(*, silent: bool = False) -> Iterator[OnEpoch]:
                 highlight=False,
             )
 
-    with progress:
+    with contextlib.ExitStack() as stack:
+        if tensorboard is not None:
+            from dashzoo_search.training.live import live_curves
+
+            also = stack.enter_context(live_curves(tensorboard))
+        stack.enter_context(progress)
         yield tell
 
 

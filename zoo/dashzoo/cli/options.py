@@ -13,6 +13,7 @@ __all__ = [
     "export_json",
     "folder_argument",
     "given",
+    "live_option",
     "machine_options",
     "resume_options",
     "search_options",
@@ -30,6 +31,16 @@ def export_json(command: Command) -> Command:
 def folder_argument(command: Command) -> Command:
     """``DIR``."""
     return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(command)
+
+
+def live_option(command: Command) -> Command:
+    """``--tensorboard``."""
+    return click.option(
+        "--tensorboard",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="Write live curves for TensorBoard there; needs dashzoo[live].",
+    )(command)
 
 
 def resume_options(command: Command) -> Command:

@@ -11,6 +11,7 @@ from dashzoo.cli.data import data_options
 from dashzoo.cli.options import (
     export_json,
     given,
+    live_option,
     machine_options,
     resume_options,
     search_options,
@@ -34,9 +35,10 @@ from dashzoo.cli.together import together
 @data_options
 @machine_options
 @resume_options
+@live_option
 @click.option("--force", is_flag=True, help="Replace a bundle that is there.")
 @export_json
-def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
+def command(data: str, out: Path, as_json: bool, tensorboard: Path | None, **options: Any) -> None:
     """Search, train, export and describe: DATA in, a complete bundle out.
 
     DATA is a named task (ucr/GunPoint, …, digits) or an .npz file with X_train, y_train, X_test,
@@ -47,7 +49,10 @@ def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
     from dashzoo.steps.run import run
     from dashzoo_export.bundle import EXPORT, RESULTS, read_json
 
-    with together(options["device"]) as first, bars(silent=as_json or not first) as on_epoch:
+    with (
+        together(options["device"]) as first,
+        bars(silent=as_json or not first, tensorboard=tensorboard if first else None) as on_epoch,
+    ):
         run(data, out, on_epoch=on_epoch, **given(**options))
     if not first:
         return

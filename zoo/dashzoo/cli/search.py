@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from dashzoo.cli.data import data_options
-from dashzoo.cli.options import export_json, given, machine_options, resume_options, search_options
+from dashzoo.cli.options import (
+    export_json,
+    given,
+    live_option,
+    machine_options,
+    resume_options,
+    search_options,
+)
 from dashzoo.cli.together import together
 
 
@@ -21,15 +28,19 @@ from dashzoo.cli.together import together
 @data_options
 @machine_options
 @resume_options
+@live_option
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @export_json
-def command(data: str, out: Path, as_json: bool, **options: Any) -> None:
+def command(data: str, out: Path, as_json: bool, tensorboard: Path | None, **options: Any) -> None:
     """Find a kernel size and dilation for every searchable layer of a backbone on DATA."""
     from dashzoo.cli.console import bars, print_json
     from dashzoo.steps.search import search
     from dashzoo.workfiles import SearchRecord
 
-    with together(options["device"]) as first, bars(silent=as_json or not first) as on_epoch:
+    with (
+        together(options["device"]) as first,
+        bars(silent=as_json or not first, tensorboard=tensorboard if first else None) as on_epoch,
+    ):
         spec = search(data, out, on_epoch=on_epoch, **given(**options))
     if not first:
         return

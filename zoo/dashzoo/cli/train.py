@@ -13,6 +13,7 @@ from dashzoo.cli.options import (
     export_json,
     folder_argument,
     given,
+    live_option,
     machine_options,
     resume_options,
     train_options,
@@ -32,14 +33,18 @@ from dashzoo.cli.together import together
 @trust_option
 @machine_options
 @resume_options
+@live_option
 @click.option("--force", is_flag=True, help="Replace a trained network that is there.")
 @export_json
-def command(folder: Path, as_json: bool, **options: Any) -> None:
+def command(folder: Path, as_json: bool, tensorboard: Path | None, **options: Any) -> None:
     """Train the network that the search in DIR found, and score it on test, once."""
     from dashzoo.cli.console import bars, print_json, print_results
     from dashzoo.steps.train import train
 
-    with together(options["device"]) as first, bars(silent=as_json or not first) as on_epoch:
+    with (
+        together(options["device"]) as first,
+        bars(silent=as_json or not first, tensorboard=tensorboard if first else None) as on_epoch,
+    ):
         results = train(folder, on_epoch=on_epoch, **given(**options))
     if not first:
         return
