@@ -10,7 +10,7 @@ from typing import Self
 from dashzoo_cards.fields import Fields
 from dashzoo_search.errors import BadBundle
 
-__all__ = ["Check", "Export", "Graph", "Port"]
+__all__ = ["Check", "Export", "Graph", "Port", "Timing"]
 
 SCHEMA_VERSION = 2
 MODEL = "onnx/model.onnx"
@@ -90,6 +90,34 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long one form of the network took for a batch, in ms, on one machine and its threads."""
+
+    engine: str
+    provider: str
+    dtype: str
+    batch: int
+    median_ms: float
+    p95_ms: float
+    machine: str
+    threads: int
+
+    @classmethod
+    def read(cls, fields: Fields, machine: Fields) -> Self:
+        """From one item of ``latency.rows``; raises BadBundle."""
+        return cls(
+            engine=fields.text("engine"),
+            provider=fields.text("provider"),
+            dtype=fields.text("dtype"),
+            batch=fields.integers("shape")[0],
+            median_ms=fields.number("median_ms", low=0),
+            p95_ms=fields.number("p95_ms", low=0),
+            machine=_processor(machine),
+            threads=machine.integer("threads", low=1),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """An ONNX export.
 
@@ -103,6 +131,7 @@ class Export:
         computed: how each precision was run.
         checks: of the certificate, end to end.
         onnxruntime, provider: what ran them.
+        timings: what `dashzoo bench --save` measured; empty before.
     """
 
     weights_sha256: str
@@ -116,6 +145,17 @@ class Export:
     checks: tuple[Check, ...]
     onnxruntime: str
     provider: str
+    timings: tuple[Timing, ...]
+
+    @property
+    def latency(self) -> Timing | None:
+        """ONNX Runtime's time for one sample in float32, on the CPU if it was measured there."""
+        found = [
+            timing
+            for timing in self.timings
+            if (timing.engine, timing.dtype, timing.batch) == ("onnxruntime", "fp32", 1)
+        ]
+        return min(found, key=lambda timing: timing.provider != "cpu", default=None)
 
     @property
     def main(self) -> Graph:
@@ -158,7 +198,24 @@ class Export:
             checks=tuple(map(Check.read, proof.each("network"))),
             onnxruntime=runtime.text("onnxruntime"),
             provider=runtime.text("provider"),
+            timings=_timings(fields),
         )
+
+
+def _timings(fields: Fields) -> tuple[Timing, ...]:
+    if fields.values.get("latency") is None:
+        return ()
+    latency = fields.inside("latency")
+    machine = latency.inside("machine")
+    return tuple(Timing.read(row, machine) for row in latency.each("rows"))
+
+
+def _processor(machine: Fields) -> str:
+    if gpu := machine.text_or_null("gpu"):
+        return gpu
+    if machine.values.get("processor") == "":  # not every system names it
+        return "a processor without a name"
+    return machine.text("processor")
 
 
 def _is_axis(axis: object) -> bool:

@@ -105,14 +105,32 @@ class Facts:
 
     @property
     def kernels(self) -> KernelSpec:
-        """The shipped network's kernels as one spec."""
+        """The shipped network's kernels and XD-operations as one spec."""
         return KernelSpec(
             dims=self.task.dims,
             layers={
                 layer.name: layer.choice if self.shipped == "searched" else layer.own
                 for layer in self.layers
+                if layer.xd is None
+            },
+            xd={
+                layer.name: layer.xd
+                for layer in self.layers
+                if layer.xd is not None and self.shipped == "searched"
             },
         )
+
+    @property
+    def operations(self) -> bool:
+        """Whether the search was over operations, and its layers are XD-operations."""
+        return any(layer.xd is not None for layer in self.layers)
+
+    @property
+    def candidate(self) -> str:
+        """What stands against the default kernels, in a word or two."""
+        if self.operations:
+            return "XD-operations"
+        return "searched kernels" if self.space is not None else "these kernels"
 
     @property
     def network(self) -> Outcome:
@@ -120,8 +138,17 @@ class Facts:
         return self.default if self.shipped == "default" and self.default else self.searched
 
     @property
+    def best_published(self) -> Published | None:
+        """The best figure others published in the metric of this task, the first of equals."""
+        metric = self.objective.metric
+        same = [figure for figure in self.published if figure.metric == metric.name]
+        return max(same, key=lambda figure: metric.goodness(figure.value), default=None)
+
+    @property
     def unchanged(self) -> bool:
         """Whether the kernels found are the backbone's own, and the two networks one."""
+        if self.operations:
+            return False
         return self.default is not None and all(
             (layer.choice.kernel, layer.choice.dilation)
             == (layer.default_kernel, layer.default_dilation)
@@ -136,11 +163,12 @@ class Facts:
         return any(layer.name in self.search.alpha[0][1] for layer in self.layers)
 
 
-def load_facts(bundle: Path) -> Facts:
+def load_facts(bundle: Path, *, files: bool = True) -> Facts:
     """Read a bundle's facts; nothing is written and nothing is run.
 
     Args:
         bundle: the bundle's folder.
+        files: also measure the files; without it they are none, and only JSON is read.
 
     Raises:
         BadBundle: a file or field is missing or ill-typed; ``error.field`` names it as
@@ -181,7 +209,7 @@ def load_facts(bundle: Path) -> Facts:
         published=tuple(map(Published.read, results.each("published"))),
         config=Config.read(read_json(bundle, "config.json")),
         export=_read_export(bundle),
-        files=tuple(_measure(bundle)),
+        files=tuple(_measure(bundle)) if files else (),
     )
     try:
         _ = facts.kernels

@@ -1,8 +1,9 @@
 """What models there are, and where a name leads: to the shelf, to a folder, or to the Hub.
 
-The shelf is the folder of bundles that come with dashzoo, or DASHZOO_SHELF. A path, or a name that
-starts with a dot, a slash or a tilde, is a folder; one that starts with ``hf-hub:`` is on the Hub;
-any other name is looked for on the shelf first, then among folders, then on the Hub.
+The shelf is the folder of bundles that come with dashzoo, or DASHZOO_SHELF; its record (`releases`)
+says where they were published, and one that is missing is fetched from there. A path, or a name
+that starts with a dot, a slash or a tilde, is a folder; one that starts with ``hf-hub:`` is on the
+Hub; any other name is looked for on the shelf first, then among folders, then on the Hub.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from dashzoo.releases import RECORD, Release, read_releases
+from dashzoo_export.bundle import SUMS, sha256_file
 from dashzoo_search.errors import BadBundle, BadData, UnknownModel
 
-__all__ = ["Entry", "Found", "catalogue", "find", "is_folder_name", "shelf"]
+__all__ = ["Entry", "Found", "bundles", "catalogue", "find", "is_folder_name", "shelf"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +74,13 @@ class Entry:
         name: by which `find` finds it.
         where: it is.
         task: what it was trained on.
+        kind, dims, channels, size: of that.
         metric, value: on the test split.
+        percent: whether that is a share, written in percent.
+        default: the same of the backbone's default kernels.
+        best, best_by: the best that others published, and their method.
+        parameters: numbers of the network.
+        latency_ms: of its ONNX model on one sample; see `dashzoo bench --save`.
         commit: of the repository's main branch.
         fault: why a bundle of the shelf cannot be read.
     """
@@ -79,8 +88,18 @@ class Entry:
     name: str
     where: Where
     task: str | None = None
+    kind: str | None = None
+    dims: int | None = None
+    channels: int | None = None
+    size: tuple[int, ...] | None = None
     metric: str | None = None
     value: float | None = None
+    percent: bool = False
+    default: float | None = None
+    best: float | None = None
+    best_by: str | None = None
+    parameters: int | None = None
+    latency_ms: float | None = None
     commit: str | None = None
     fault: str | None = None
 
@@ -90,8 +109,13 @@ def shelf() -> Path:
     return Path(os.environ.get(_SHELF) or Path(__file__).parent / "shelf")
 
 
+def bundles() -> list[Path]:
+    """The folders of the shelf's models, sorted."""
+    return sorted(path.parent for path in shelf().glob("*/config.json"))
+
+
 def catalogue(pattern: str = "*", *, remote: bool = False) -> list[Entry]:
-    """Models whose names match, sorted: those of the shelf, then those of the Hub.
+    """Models whose names match: those of the shelf, those its record tells of, those of the Hub.
 
     Args:
         pattern: with ``*``, ``?`` and ``[…]``; without ``/`` it is held against the part of a
@@ -99,9 +123,16 @@ def catalogue(pattern: str = "*", *, remote: bool = False) -> list[Entry]:
         remote: also ask the Hub for what carries our tag.
 
     Raises:
+        BadBundle: the shelf's record is damaged.
         HubFailed: the Hub refused, failed, or could not be reached.
     """
-    entries = [_on_shelf(folder) for folder in _bundles()]
+    entries = [_on_shelf(folder) for folder in bundles()]
+    here = {entry.name for entry in entries}
+    entries += [
+        Entry(name=release.name, where="hub", commit=release.commit)
+        for release in read_releases(shelf()).values()
+        if release.name not in here
+    ]
     if remote:
         from dashzoo.hub.listing import published
 
@@ -148,8 +179,10 @@ def _find(name: str | PathLike[str]) -> Found:
             raise BadBundle(f"{folder} is no folder; give a bundle", field=str(folder))
         return Found(name=str(name), where="folder", folder=folder)
     name = str(name)
-    if name in {folder.name for folder in _bundles()}:
+    if name in {folder.name for folder in bundles()}:
         return Found(name=name, where="shelf", folder=shelf() / name)
+    if (release := read_releases(shelf()).get(name)) is not None:
+        return _released(release)
     if name and Path(name).is_dir():
         return Found(name=name, where="folder", folder=Path(name))
     from dashzoo.hub.names import HubName
@@ -166,23 +199,45 @@ def _find(name: str | PathLike[str]) -> Found:
     return Found(name=str(hub), where="hub", folder=fetched.folder, commit=fetched.commit)
 
 
-def _bundles() -> list[Path]:
-    return sorted(path.parent for path in shelf().glob("*/config.json"))
+def _released(release: Release) -> Found:
+    from dashzoo.hub.fetching import fetch
+    from dashzoo.hub.names import HubName
+
+    fetched = fetch(HubName(repo=release.repo, revision=release.commit))
+    if release.sums != sha256_file(fetched.folder / SUMS):
+        raise BadBundle(
+            f"{release.repo} at {release.commit} is not what the shelf's {RECORD} says of "
+            f"{release.name}; publish it again",
+            field=RECORD,
+        )
+    return Found(name=release.name, where="hub", folder=fetched.folder, commit=fetched.commit)
 
 
 def _on_shelf(folder: Path) -> Entry:
     from dashzoo_cards.facts import load_facts
 
     try:
-        facts = load_facts(folder)
+        facts = load_facts(folder, files=False)
     except BadBundle as error:
         return Entry(name=folder.name, where="shelf", fault=str(error))
+    task, metric, best = facts.task, facts.objective.metric, facts.best_published
+    latency = facts.export.latency if facts.export else None
     return Entry(
         name=folder.name,
         where="shelf",
-        task=facts.task.name,
-        metric=facts.objective.metric.name,
+        task=task.name,
+        kind=task.kind,
+        dims=task.dims,
+        channels=task.channels,
+        size=task.size,
+        metric=metric.name,
         value=facts.network.test.value,
+        percent=metric.percent,
+        default=facts.default.test.value if facts.default else None,
+        best=best.value if best else None,
+        best_by=best.method if best else None,
+        parameters=facts.network.parameters,
+        latency_ms=latency.median_ms if latency else None,
     )
 
 

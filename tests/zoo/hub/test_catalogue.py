@@ -42,8 +42,15 @@ class TestList:
             name="waves",
             where="shelf",
             task=results["task"]["name"],
+            kind="classification",
+            dims=1,
+            channels=2,
+            size=(30,),
             metric="accuracy",
             value=results["metrics"][shipped]["test"]["value"],
+            percent=True,
+            default=results["metrics"]["default"]["test"]["value"],
+            parameters=results["metrics"][shipped]["parameters"],
         )
         assert wreck.fault
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from dashzoo.cli.options import export_json
+
+if TYPE_CHECKING:
+    from dashzoo.catalogue import Entry
+
+_HEAD = ("model", "trained on", "metric", "test", "default", "published", "parameters", "ONNX ms")
 
 
 @click.command("list")
@@ -14,11 +20,15 @@ from dashzoo.cli.options import export_json
 @click.option("--remote", is_flag=True, help="Also ask the Hub.")
 @export_json
 def command(pattern: str, remote: bool, as_json: bool) -> None:
-    """List models whose names match PATTERN, such as 'ucr-*' or 'zoo/*'."""
+    """List models whose names match PATTERN, such as 'ucr-*' or 'zoo/*'.
+
+    Test is of the model, default of the same backbone with its default kernels, published the best
+    that others tell of; ONNX ms are those of one sample, where dashzoo bench --save measured them.
+    """
     from rich.console import Console
     from rich.markup import escape
 
-    from dashzoo.catalogue import Entry, catalogue
+    from dashzoo.catalogue import catalogue
     from dashzoo.cli.console import on_one_line, print_json, table
 
     entries = catalogue(pattern, remote=remote)
@@ -29,11 +39,30 @@ def command(pattern: str, remote: bool, as_json: bool) -> None:
         more = "" if remote else "; --remote asks the Hub too"
         click.echo(f"No model matches {pattern!r}{more}.")
         return
+    rows = [tuple(escape(on_one_line(text)) for text in _row(entry)) for entry in entries]
+    Console().print(table(_HEAD, rows))
+    for entry in entries:
+        if entry.fault:
+            click.echo(on_one_line(f"{entry.name} is damaged: {entry.fault}."))
 
-    def row(entry: Entry) -> tuple[str, ...]:
-        value = "" if entry.value is None else f"{entry.value:.4g}"
-        told = (entry.name, entry.where, entry.task or entry.fault or "", entry.metric or "", value)
-        return tuple(escape(on_one_line(text)) for text in told)
 
-    rows = [row(entry) for entry in entries]
-    Console().print(table(("model", "where", "trained on", "metric", "test"), rows))
+def _row(entry: Entry) -> tuple[str, ...]:
+    if entry.fault:
+        return (entry.name, "damaged")
+    best = f"{_score(entry, entry.best)} {entry.best_by}" if entry.best_by else "–"
+    return (
+        entry.name,
+        entry.task or "–",
+        entry.metric or "–",
+        _score(entry, entry.value),
+        _score(entry, entry.default),
+        best,
+        "–" if entry.parameters is None else f"{entry.parameters:,}",
+        "–" if entry.latency_ms is None else f"{entry.latency_ms:.3g}",
+    )
+
+
+def _score(entry: Entry, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1%}" if entry.percent else f"{value:.4g}"

@@ -27,11 +27,17 @@ def trained_on(folder: Path) -> Task:
     facts = load_facts(folder)
     name = facts.task.name
     if name not in task_names():
-        raise BadData(f"{name} is no task that has a name here, and the bundle holds no data of it")
+        raise BadData(
+            f"{name} is no task that has a name here, and the bundle brings no data; see "
+            "'dashzoo tasks' for those that have"
+        )
     said = DataOptions(loss=facts.objective.loss, metric=facts.objective.metric.name)
     task = load_task(name, seed=facts.seed, options=said)
     if task.sha256 != facts.task.sha256:
-        raise BadData(f"The data of {name} here are not what the bundle was trained on")
+        raise BadData(
+            f"The data of {name} here are not what the bundle was trained on; take the packages "
+            "its card names"
+        )
     return task
 
 

@@ -25,9 +25,10 @@ from dashzoo_export.chain import Chain, certify
 from dashzoo_export.request import Request
 from dashzoo_export.session import require_runtime
 from dashzoo_search.errors import BadBundle
+from dashzoo_search.tasks import Task
 from dashzoo_search.tasks.kinds import KINDS
 
-__all__ = ["verify"]
+__all__ = ["prove", "verify"]
 
 
 def verify(
@@ -54,6 +55,13 @@ def verify(
         MissingRuntime: onnxruntime, or for a signature model-signing, is not installed.
     """
     folder = find(name).folder
+    return prove(folder, task_of(folder), public_key=public_key)
+
+
+def prove(
+    folder: Path, task: Task | None, *, public_key: str | PathLike[str] | None = None
+) -> dict[str, Any]:
+    """`verify` of a folder whose ``task``, or that there is none, is known already."""
     require(folder, "train", "export")
     require_runtime()
     files = check_bundle(folder)
@@ -72,7 +80,6 @@ def verify(
         data = (folder / name).read_bytes()
         _require_metadata(name, data, told)
         models[precision] = data
-    task = task_of(folder)
     proof = certify(
         Chain.of(net, config.size, request),
         models,
