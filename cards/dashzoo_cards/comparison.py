@@ -22,7 +22,7 @@ def comparison(facts: Facts) -> Markdown:
             f"It classifies {percent(ours.test.value)} of {count:,} test examples, and there is "
             "no other network to compare it with."
         )
-    kind = "searched kernels" if facts.space is not None else "these kernels"
+    kind = facts.candidate
     score = f"With {kind} it classifies {percent(ours.test.value)} of {count:,} test examples"
     if facts.default is None:
         return Markdown(
@@ -49,7 +49,7 @@ def _measured(facts: Facts) -> Markdown:
     told = f"{name} on {count:,} test examples is {score(metric, ours)} ({better} is better)"
     if facts.unchanged:
         return Markdown(f"Its {told}, and there is no other network to compare it with.")
-    kind = "searched kernels" if facts.space is not None else "these kernels"
+    kind = facts.candidate
     if facts.default is None:
         return Markdown(
             f"With {kind} its {told}. The same backbone with its default kernels was not trained, "

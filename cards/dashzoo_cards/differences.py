@@ -23,13 +23,17 @@ def in_config(facts: Facts) -> Iterator[str]:
             f"config.json: model_args.kernels.dims is {built.dims}, results.json: task.dims "
             f"is {told.dims}"
         )
-    for name in sorted(built.layers.keys() | told.layers.keys()):
-        ours, theirs = built.layers.get(name), told.layers.get(name)
-        if ours != theirs:
-            yield (
-                f"config.json: model_args.kernels.layers.{name} is {ours or 'missing'}, "
-                f"results.json: layers says {theirs or 'nothing of it'}"
-            )
+    for key, ours, theirs in (
+        ("layers", built.layers, told.layers),
+        ("xd", built.xd, told.xd),
+    ):
+        for name in sorted(ours.keys() | theirs.keys()):
+            if ours.get(name) != theirs.get(name):
+                yield (
+                    f"config.json: model_args.kernels.{key}.{name} is "
+                    f"{ours.get(name) or 'missing'}, results.json: layers says "
+                    f"{theirs.get(name) or 'nothing of it'}"
+                )
     if facts.config.backbone != facts.backbone:
         yield (
             f"config.json: model_args.backbone is {facts.config.backbone!r}, "
@@ -62,7 +66,8 @@ def in_export(facts: Facts) -> Iterator[str]:
 
 def in_figures(facts: Facts, bundle: Path) -> Iterator[str]:
     """The figures against the facts they should have been drawn from."""
-    for name in ("kernels.png", "alpha.png") if facts.has_history else ("kernels.png",):
+    kernels = () if facts.operations else ("kernels.png",)
+    for name in (*kernels, "alpha.png") if facts.has_history else kernels:
         path = bundle / "figures" / name
         if not path.is_file():
             yield f"figures/{name} is missing; write the card again"

@@ -14,6 +14,7 @@ __all__ = ["Provenance", "Recipe", "Search"]
 _SETTINGS: dict[str, dict[str, type]] = {
     "paths": {"explore": float, "confidence": float, "sparsity": float},
     "mixture": {"alpha_on": str, "rule": str, "price": float},
+    "xd": {"arch_optimizer": str, "arch_lr": float},
 }
 
 

@@ -55,6 +55,7 @@ def card_data(facts: Facts) -> ModelCardData:
     name = line(task.name)
     tags = ["dashzoo", "timm", task_type]
     tags += ["searched-kernels"] if facts.space is not None else []
+    tags += ["xd-operations"] if facts.operations else []
     tags += ["onnx"] if facts.export is not None else []
     result = EvalResult(
         task_type=task_type,

@@ -55,7 +55,7 @@ def render_card(facts: Facts) -> str:
             "table": words.table(facts),
             "test_use": words.test_use(facts),
         },
-        column="searched kernels" if facts.space is not None else "these kernels",
+        column=facts.candidate,
         metrics=list(_metrics(facts)),
         published=_published_value,
         port=_port,

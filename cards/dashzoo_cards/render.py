@@ -38,7 +38,11 @@ def write_card(bundle: Path) -> Path:
     bundle = Path(bundle)
     facts = load_facts(bundle)
     card_data(facts)  # refuse bad identifiers before anything is written
-    draw_kernels(facts, bundle / "figures" / "kernels.png")
+    kernels = bundle / "figures" / "kernels.png"
+    if facts.operations:  # they have no taps to draw
+        kernels.unlink(missing_ok=True)
+    else:
+        draw_kernels(facts, kernels)
     alpha = bundle / "figures" / "alpha.png"
     if facts.has_history:
         draw_alpha(facts, alpha)

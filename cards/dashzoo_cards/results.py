@@ -15,7 +15,7 @@ from typing import Self
 from dashzoo_cards.fields import Fields
 from dashzoo_search.errors import BadSpec
 from dashzoo_search.measure import Measure
-from dashzoo_search.spec import Choice
+from dashzoo_search.spec import Choice, XDChoice
 
 __all__ = [
     "KINDS",
@@ -69,7 +69,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One searched convolution beside the one the backbone has by default."""
+    """One searched convolution beside the one the backbone has by default.
+
+    ``xd`` says how it became an XD-operation, None where its kernel was searched.
+    """
 
     name: str
     choice: Choice
@@ -84,6 +87,7 @@ class Layer:
     macs: int
     default_parameters: int
     default_macs: int
+    xd: XDChoice | None = None
 
     @property
     def own(self) -> Choice:
@@ -113,7 +117,19 @@ class Layer:
             macs=fields.integer("macs"),
             default_parameters=fields.integer("default_parameters"),
             default_macs=fields.integer("default_macs"),
+            xd=_read_xd(fields),
         )
+
+
+def _read_xd(fields: Fields) -> XDChoice | None:
+    if fields.values.get("xd") is None:
+        return None
+    told = fields.inside("xd")
+    depth, size = told.integer("depth", low=1), told.integers("size", length=2)
+    try:
+        return XDChoice(depth, size)
+    except BadSpec as error:
+        fields.fail("xd", f"an XD-operation dashzoo knows ({error})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

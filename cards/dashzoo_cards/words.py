@@ -48,10 +48,13 @@ def choice(facts: Facts) -> Markdown:
         lost = "lost to the default ones"
         if metric.goodness(told.searched.value) > metric.goodness(told.default.value):
             lost = "did not beat the default ones by more than noise"
+        found = "XD-operations" if facts.operations else "kernels the search found"
         return Markdown(
-            f"**The kernels the search found {lost} {on}), so the default ones "
+            f"**The {found} {lost} {on}), so the default ones "
             "are shipped**; both are reported below. "
         )
+    if facts.operations:
+        return Markdown(f"The XD-operations beat the convolutions they started as {on}). ")
     kernels = "one kernel for all layers that the search proposed beats"
     if told.proposal == "searched":
         kernels = "kernels the search found beat"
@@ -64,6 +67,8 @@ def table(facts: Facts) -> str:
         return "The search changed none of them."
     if facts.shipped == "searched":
         return ""
+    if facts.operations:
+        return "The network shipped has the default kernels, as they are beside the XD-operations."
     return "The network shipped has the default kernels; beside them are those the search found."
 
 
@@ -116,8 +121,9 @@ def inits(facts: Facts) -> Markdown:
         for start, fit in fits.items()
     )
     kept = names[facts.searched.init or "scratch"]
+    searched = "XD-operations" if facts.operations else "searched kernels"
     return Markdown(
-        f"The searched kernels were trained twice, {told}. Validation kept the start from {kept}."
+        f"The {searched} were trained twice, {told}. Validation kept the start from {kept}."
     )
 
 

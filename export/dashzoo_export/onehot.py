@@ -22,9 +22,16 @@ __all__ = ["as_supernet", "one_hot"]
 
 
 def as_supernet(net: SearchedNet) -> SearchedNet:
-    """A copy of ``net`` in which every layer of its spec is an `AggConv` settled on its choice."""
+    """A copy of ``net`` in which every layer of its spec is an `AggConv` settled on its choice.
+
+    XD-operations stay as they are: they are what their search trained.
+    """
     other = copy.deepcopy(net)
-    spec = {name: choice.on_plane() for name, choice in net.spec.layers.items()}
+    spec = {
+        name: choice.on_plane()
+        for name, choice in net.spec.layers.items()
+        if name not in net.spec.xd
+    }
     widest = sorted(spec.values(), key=lambda choice: (max(choice.extent), choice))
     for name, choice in spec.items():
         conv = other.backbone.get_submodule(name)

@@ -39,6 +39,11 @@ def require_free(net: SearchedNet, axes: Sequence[str]) -> None:
             "The network has spectral convolutions, whose transforms are for samples of one size; "
             "leave --dynamic out"
         )
+    if axes and net.spec.xd:
+        raise UnsupportedLayer(
+            "The network has XD-operations, whose transforms are for samples of one size; leave "
+            "--dynamic out"
+        )
     if axes and net.size is not None:
         raise UnsupportedLayer(
             "The network normalises every position by its own moments, so it takes samples of "

@@ -8,6 +8,8 @@ A validation split of fewer than `ENOUGH` samples is no judge of epochs, and dea
 There a training of half the length on train alone, as its last epoch leaves it, tells the
 validation score; the network itself is trained on train and validation together, and kept as it
 ends.
+
+The transforms of XD-operations stay as the search found them; what is trained is the weights.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from dashzoo_search.selection import ENOUGH, Build
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split, Task
+from dashzoo_search.training.architecture import architecture_of
 from dashzoo_search.training.batchnorm import reestimate
 from dashzoo_search.training.loop import FitResult, fit, memory_guard
 from dashzoo_search.training.metrics import evaluate
@@ -205,6 +208,7 @@ class Trainer:
             else:
                 plan = self._plan(name)
                 network = _fresh(plan, self._task, kernels, self._device, fitted)
+                self._give_transforms(network)
             result = fit(
                 network,
                 fitted,
@@ -223,6 +227,17 @@ class Trainer:
         _, judged = run(train, max(1, epochs // 2), f"{stage}, judged")
         network, result = run(train.join(val), epochs, stage)
         return network, result.after(judged)
+
+    def _give_transforms(self, network: SearchedNet) -> None:
+        """Set the transforms of XD-operations to those the search found."""
+        ours = list(architecture_of(network))
+        if not ours:
+            return
+        if self._supernet is None:
+            raise BadBundle("The search's transforms are missing; search again", field="supernet")
+        with torch.no_grad():
+            for mine, found in zip(ours, architecture_of(self._supernet), strict=True):
+                mine.copy_(found)
 
     def _setting(self, name: str) -> Setting | None:
         return self._settings.get("default" if name == "default" else "searched")

@@ -17,6 +17,7 @@ from dashzoo_search.budget.receptive import windows
 from dashzoo_search.candidates import Init, Trained, Trainer, starts
 from dashzoo_search.methods.mixture import Mixture
 from dashzoo_search.methods.scout import Builds
+from dashzoo_search.methods.xd import XD, build_xd
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.plan import Network, build_network, layer_table
 from dashzoo_search.search import Method, SearchOptions, SearchResult, search_kernels
@@ -25,6 +26,7 @@ from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks.breakdown import break_down
 from dashzoo_search.tasks.task import Split, Task
+from dashzoo_search.training.architecture import Architect
 from dashzoo_search.training.loop import memory_guard
 from dashzoo_search.training.metrics import evaluate, split_outputs
 from dashzoo_search.training.objective import CLASSIFY, Objective
@@ -70,11 +72,13 @@ def run_search(
 
     def build(kind: Method) -> Supernet:
         net = build_network(network, task)
+        if isinstance(how, XD):
+            return build_xd(net, task.size, depth=how.xd_depth, rule=network.rule).to(device)
         return build_supernet(
             net,
             space,
             task.size,
-            kind=kind,
+            kind="mixture" if kind == "mixture" else "paths",
             weights=weights,
             rule=network.rule,
             keep_weights=network.pretrained,
@@ -144,6 +148,7 @@ def run_training(
     baseline_epochs: int | None,
     ship: Ship = "best",
     settings: Mapping[str, Setting] | None = None,
+    architect: Architect | None = None,
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch = quiet,
@@ -164,6 +169,8 @@ def run_training(
         baseline_epochs: epochs of the network with default kernels; None leaves it out.
         ship: ``"best"`` lets held-out data choose, ``"searched"`` does not ask.
         settings: what was tuned, for ``"searched"`` (and any other proposal) and ``"default"``.
+        architect: steps the transforms of XD-operations where a choice is cross-validated, for
+            those found have seen the samples that judge; in training they stay as they were found.
         seed: initialises and shuffles, alike for every network.
         device: where to train.
         on_epoch: told after every epoch.
@@ -200,7 +207,13 @@ def run_training(
 
     recipes = {name: trainer.recipe(name) for name in (*proposals, "default")}
     choosing = Choosing(
-        task, recipe, objective=objective, recipes=recipes, seed=seed, on_epoch=on_epoch
+        task,
+        recipe,
+        objective=objective,
+        recipes=recipes,
+        architect=architect,
+        seed=seed,
+        on_epoch=on_epoch,
     )
     if asked and proposals and not choosing.by_validation:
         candidates = {**proposals, "default": own}

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dashzoo_search.choice import Kernel
 from dashzoo_search.networks.convs import ConvLayer, conv_layers, out_of_reach
 from dashzoo_search.networks.create import create_backbone
 from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.rules import Rule
 from dashzoo_search.networks.searched import SearchedNet
-from dashzoo_search.spec import Choice, KernelSpec
+from dashzoo_search.ops import XDConv
+from dashzoo_search.spec import KernelSpec, XDChoice
 from dashzoo_search.tasks.task import Task
 
 __all__ = ["Network", "batch_macs", "build_network", "count_macs", "layer_table"]
@@ -143,9 +146,23 @@ def _conv_layers(network: Network, task: Task) -> tuple[list[ConvLayer], dict[st
 
 def count_macs(net: SearchedNet, size: tuple[int, ...]) -> int:
     """Multiply-accumulates of convolutions and linear layers for one sample of ``size``."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        net.eval()(net.example_input(size))
+    return _macs(net, net.example_input(size))
+
+
+def _macs(module: nn.Module, x: Tensor) -> int:
+    counts = dict.fromkeys((torch.ops.aten.mm, torch.ops.aten.bmm), _product_flops)
+    counter = FlopCounterMode(display=False, custom_mapping=counts)
+    with counter, torch.inference_mode():
+        module.eval()(x)
     return int(counter.get_total_flops()) // 2
+
+
+def _product_flops(a: Tensor, b: Tensor, *_: Any, out_val: Tensor, **__: Any) -> int:
+    """Of a product of matrices; torch counts one of complex numbers, which is four, as one."""
+    return 2 * out_val.numel() * a.shape[-1] * (1 + a.is_complex()) * (1 + b.is_complex())
+
+
+_product_flops._get_raw = True  # type: ignore[attr-defined]  # it is given tensors, not shapes
 
 
 def layer_table(
@@ -160,17 +177,33 @@ def layer_table(
     layers, kept = _conv_layers(network, task)
     rows, own = [], {}
     for layer in layers:
-        if layer.name in spec.layers and layer.choice is not None:
-            rows.append(_layer_row(layer, layer.choice, spec.layers[layer.name]))
+        if layer.name in spec.xd:
+            rows.append(_xd_row(layer, spec.xd[layer.name], task.dims))
+        elif layer.name in spec.layers and layer.choice is not None:
+            choice = spec.layers[layer.name]
+            parameters, macs = layer.with_choice(choice)
+            row = _layer_row(layer, layer.choice, choice, parameters=parameters, macs=macs)
+            rows.append(row)
             own[layer.name] = layer.choice
         else:
             kept[layer.name] = layer.reason or "the spec leaves it as it is"
     return tuple(rows), kept, KernelSpec(dims=task.dims, layers=own)
 
 
-def _layer_row(layer: ConvLayer, own: Choice, choice: Choice) -> dict[str, Any]:
+def _xd_row(layer: ConvLayer, choice: XDChoice, dims: int) -> dict[str, Any]:
+    own = Kernel(layer.conv.kernel_size[-dims:], layer.conv.dilation[-dims:])
+    made = XDConv.from_conv(layer.conv, choice.size, depth=choice.depth)
+    numbers = sum(p.numel() for p in (*made.weights(), *made.architecture()))
+    macs = _macs(made, torch.zeros(1, made.in_channels, *made.size))
+    lengths = [axis.length for axis in made.axes]
+    row = _layer_row(layer, own, own, parameters=numbers, macs=macs)
+    return row | {"xd": {**choice.to_json(), "length": lengths}}
+
+
+def _layer_row(
+    layer: ConvLayer, own: Kernel, choice: Kernel, *, parameters: int, macs: int
+) -> dict[str, Any]:
     conv = layer.conv
-    parameters, macs = layer.with_choice(choice)
     return {
         "name": layer.name,
         "kernel": list(choice.kernel),

@@ -1,6 +1,6 @@
 """The search: a supernet and training data in, a kernel spec out.
 
-Two methods stand behind one call, see `dashzoo_search.methods`. A part of the training split is
+Three methods stand behind one call, see `dashzoo_search.methods`. A part of the training split is
 held out to judge kernels by; validation and test data are not read here.
 """
 
@@ -17,6 +17,7 @@ from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.mixture import Mixture, search_mixture
 from dashzoo_search.methods.paths import JUDGED, Paths, search_paths
 from dashzoo_search.methods.scout import Builds
+from dashzoo_search.methods.xd import XD, search_xd
 from dashzoo_search.supernet import Supernet
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.objective import CLASSIFY, Objective
@@ -28,8 +29,12 @@ __all__ = ["METHODS", "Method", "SearchOptions", "SearchResult", "epochs_spent",
 
 HELDOUT = 0.3
 
-Method = Literal["paths", "mixture"]
-METHODS: Mapping[str, type[Paths] | type[Mixture]] = {"paths": Paths, "mixture": Mixture}
+Method = Literal["paths", "mixture", "xd"]
+METHODS: Mapping[Method, type[Paths] | type[Mixture] | type[XD]] = {
+    "paths": Paths,
+    "mixture": Mixture,
+    "xd": XD,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,7 @@ class SearchOptions:
 
     Args:
         recipe: epochs, batch size and the weights' optimiser.
-        how: the method and its own options, `Paths` or `Mixture`.
+        how: the method and its own options, `Paths`, `Mixture` or `XD`.
         heldout: share of the training split held out to judge kernels by; None takes 0.3, or what
             makes `JUDGED` samples where that is less.
 
@@ -47,7 +52,7 @@ class SearchOptions:
     """
 
     recipe: Recipe
-    how: Paths | Mixture = field(default_factory=Paths)
+    how: Paths | Mixture | XD = field(default_factory=Paths)
     heldout: float | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +62,7 @@ class SearchOptions:
     @property
     def method(self) -> Method:
         """The name of the method."""
-        return "paths" if isinstance(self.how, Paths) else "mixture"
+        return next(name for name, kind in METHODS.items() if isinstance(self.how, kind))
 
     @classmethod
     def of(
@@ -81,8 +86,12 @@ class SearchOptions:
             others = [name for name, known in names.items() if option in known]
             if not others:
                 raise BadData(f"A search has no option {option}")
-            raise BadData(f"{option} is an option of --method {others[0]}, not of {method}")
-        return cls(recipe=recipe, how=METHODS[method](**own), heldout=heldout)
+            flag = "--operator" if others[0] == "xd" else "--method"
+            raise BadData(
+                f"{option} is an option of {flag} {others[0]}, not of {method}; leave it out"
+            )
+        kind = next(kind for name, kind in METHODS.items() if name == method)
+        return cls(recipe=recipe, how=kind(**own), heldout=heldout)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -170,6 +179,17 @@ def search_kernels(
             options.recipe,
             how,
             builds=builds,
+            objective=objective,
+            generator=generator,
+            on_epoch=on_epoch,
+        )
+    elif isinstance(how, XD):
+        found = search_xd(
+            supernet,
+            fitted,
+            judge,
+            options.recipe,
+            how,
             objective=objective,
             generator=generator,
             on_epoch=on_epoch,

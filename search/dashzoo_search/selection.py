@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dashzoo_search.tasks.task import Split, Task
+from dashzoo_search.training.architecture import Architect
 from dashzoo_search.training.loop import fit
 from dashzoo_search.training.metrics import Score, split_outputs
 from dashzoo_search.training.objective import CLASSIFY, Objective
@@ -83,6 +84,7 @@ class Choosing:
         recipe: of the training; cross-validation takes half its epochs.
         objective: what they are trained on and chosen by.
         recipes: of candidates that have one of their own, by name.
+        architect: steps the transforms of those that are XD-operations.
         seed: cuts the folds, initialises and shuffles, alike for every candidate.
         on_epoch: told after every epoch.
     """
@@ -94,10 +96,12 @@ class Choosing:
         *,
         objective: Objective = CLASSIFY,
         recipes: Mapping[str, Recipe] | None = None,
+        architect: Architect | None = None,
         seed: int,
         on_epoch: OnEpoch,
     ) -> None:
         self._objective, self._recipes = objective, dict(recipes or {})
+        self._architect = architect
         self._task, self._recipe, self._seed, self._on_epoch = task, recipe, seed, on_epoch
         self._scores: dict[str, Score] = {}
         self._losses: dict[str, NDArray[np.float64]] = {}
@@ -121,6 +125,7 @@ class Choosing:
             builds,
             shorter,
             objective=self._objective,
+            architect=self._architect,
             seed=self._seed,
             on_epoch=self._on_epoch,
         )
@@ -213,6 +218,7 @@ def cross_validate(
     recipe: Recipe | Mapping[str, Recipe],
     *,
     objective: Objective = CLASSIFY,
+    architect: Architect | None = None,
     seed: int,
     on_epoch: OnEpoch,
 ) -> dict[str, Judged]:
@@ -247,6 +253,7 @@ def cross_validate(
                 generator=generator,
                 on_epoch=tell,
                 keep="last",
+                architect=architect,
             )
             outputs[name].append(split_outputs(net, judge))
     truth = pool.targets(np.concatenate(parts))

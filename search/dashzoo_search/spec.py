@@ -1,8 +1,9 @@
 """What a searched network is: choices, the space they come from, and the spec they end in.
 
 A `Choice` is one kernel size and dilation, a `SearchSpace` the set a search picks from, and a
-`KernelSpec` maps layer names to choices. All three are frozen and have a JSON form; what is
-parsed here may come off a hub, so every field is checked and the bad one is named.
+`KernelSpec` maps layer names to choices; an `XDChoice` makes a layer an XD-operation. All are
+frozen and have a JSON form; what is parsed here may come off a hub, so every field is checked and
+the bad one is named.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dashzoo_search.choice import Choice, check_integer, short_repr
 from dashzoo_search.errors import BadSpec
 from dashzoo_search.space import SearchSpace
+from dashzoo_search.xd_choice import XDChoice
 
-__all__ = ["SPEC_VERSION", "Choice", "KernelSpec", "SearchSpace"]
+__all__ = ["SPEC_VERSION", "Choice", "KernelSpec", "SearchSpace", "XDChoice"]
 
 SPEC_VERSION = 1
 MAX_LAYERS = 10_000
@@ -31,6 +33,7 @@ class KernelSpec:
     Args:
         dims: axes of the signal, 1 or 2.
         layers: qualified name of a convolution in the backbone → its choice.
+        xd: the same of those that are XD-operations.
 
     Raises:
         BadSpec: a layer name that is no Python path, or a choice of other dims.
@@ -42,28 +45,35 @@ class KernelSpec:
 
     dims: int
     layers: Mapping[str, Choice]
+    xd: Mapping[str, XDChoice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_integer(self.dims, "dims", 1, 2)
-        if len(self.layers) > MAX_LAYERS:
-            raise BadSpec(f"{len(self.layers)} layers are beyond all sense", field="layers")
+        for key, layers in (("layers", self.layers), ("xd", self.xd)):
+            if len(layers) > MAX_LAYERS:
+                raise BadSpec(f"{len(layers)} layers are beyond all sense", field=key)
+            for name in layers:
+                if not isinstance(name, str) or len(name) > 512 or not _LAYER_NAME.fullmatch(name):
+                    raise BadSpec(f"{short_repr(name)} is no layer name", field=key)
         for name, choice in self.layers.items():
-            if not isinstance(name, str) or len(name) > 512 or not _LAYER_NAME.fullmatch(name):
-                raise BadSpec(f"{short_repr(name)} is no layer name", field="layers")
             if choice.dims != self.dims:
                 raise BadSpec(
                     f"layers.{name} has {choice.dims} axes, the network has {self.dims}",
                     field=f"layers.{name}",
                 )
         object.__setattr__(self, "layers", dict(self.layers))
+        object.__setattr__(self, "xd", dict(self.xd))
 
     def to_json(self) -> dict[str, Any]:
         """A dict that `json.dumps` takes and timm can carry in ``model_args``."""
-        return {
+        value: dict[str, Any] = {
             "spec_version": SPEC_VERSION,
             "dims": self.dims,
             "layers": {name: choice.to_json() for name, choice in self.layers.items()},
         }
+        if self.xd:
+            value["xd"] = {name: choice.to_json() for name, choice in self.xd.items()}
+        return value
 
     @classmethod
     def from_json(cls, value: Any) -> KernelSpec:
@@ -86,19 +96,27 @@ class KernelSpec:
                 "update dashzoo to read it",
                 field="spec_version",
             )
-        if extra := set(value) - {"spec_version", "dims", "layers"}:
+        if extra := set(value) - {"spec_version", "dims", "layers", "xd"}:
             first = min(map(str, extra))
             raise BadSpec(f"unknown field {short_repr(first)}", field=first)
         dims = check_integer(value.get("dims"), "dims", 1, 2)
-        layers = value.get("layers")
-        if not isinstance(layers, Mapping):
-            raise BadSpec("layers must be an object of layer name → choice", field="layers")
-        if len(layers) > MAX_LAYERS:
-            raise BadSpec(f"{len(layers)} layers are beyond all sense", field="layers")
+        layers, xd = _layers_of(value, "layers"), _layers_of({"xd": {}, **value}, "xd")
         return cls(
             dims=dims,
             layers={
                 name: Choice.from_json(choice, dims=dims, field=f"layers.{name}")
                 for name, choice in layers.items()
             },
+            xd={
+                name: XDChoice.from_json(choice, field=f"xd.{name}") for name, choice in xd.items()
+            },
         )
+
+
+def _layers_of(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    given = value.get(key)
+    if not isinstance(given, Mapping):
+        raise BadSpec(f"{key} must be an object of layer name → choice", field=key)
+    if len(given) > MAX_LAYERS:
+        raise BadSpec(f"{len(given)} layers are beyond all sense", field=key)
+    return given

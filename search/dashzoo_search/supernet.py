@@ -18,7 +18,7 @@ from dashzoo_search.errors import BadBackbone, BadSpec
 from dashzoo_search.networks.convs import ConvLayer, conv_layers, out_of_reach, replace_module
 from dashzoo_search.networks.rules import Rule
 from dashzoo_search.networks.searched import SearchedNet
-from dashzoo_search.ops import AggConv, PathConv
+from dashzoo_search.ops import AggConv, PathConv, XDConv
 from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 
 __all__ = ["Layer", "Supernet", "Weights", "build_supernet"]
@@ -32,7 +32,7 @@ class Supernet(nn.Module):
 
     Args:
         network: a `SearchedNet` whose searchable convolutions are `AggConv`s or `PathConv`s.
-        layers: those, by qualified name in ``network.backbone``.
+        layers: those, by qualified name in ``network.backbone``; XD-operations are none of them.
         kept: every other convolution, with the reason it was left alone.
         planes: height and width of what each of the layers sees; a sequence has height 1.
     """
@@ -55,8 +55,12 @@ class Supernet(nn.Module):
         return self.network(x)  # type: ignore[no-any-return]
 
     def architecture(self) -> Iterator[nn.Parameter]:
-        """One α for each `AggConv`."""
-        return (layer.alpha for layer in self.layers.values() if isinstance(layer, AggConv))
+        """One α for each `AggConv`, the twiddles of each `XDConv`."""
+        for layer in self.network.backbone.modules():
+            if isinstance(layer, AggConv):
+                yield layer.alpha
+            elif isinstance(layer, XDConv):
+                yield from layer.architecture()
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter that is no α."""

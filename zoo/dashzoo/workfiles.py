@@ -8,7 +8,7 @@ given as arrays. None of it belongs to the bundle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -17,6 +17,7 @@ import numpy as np
 from dashzoo_export.bundle import WORK, read_json, write_json
 from dashzoo_export.weights import load_weights, save_weights
 from dashzoo_search.errors import BadBundle, BadData, BadSpec
+from dashzoo_search.methods.xd import XD, build_xd
 from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import METHODS
 from dashzoo_search.spec import KernelSpec, SearchSpace
@@ -24,6 +25,7 @@ from dashzoo_search.supernet import Supernet, Weights, build_supernet
 from dashzoo_search.tasks import DataOptions, Task, load_task, task_names
 from dashzoo_search.tasks.arrays import arrays_task, take_arrays
 from dashzoo_search.tasks.load import load_file
+from dashzoo_search.training.architecture import Architect
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.tune import Setting
 
@@ -144,6 +146,7 @@ class SearchRecord:
             record.search_space()
             record.build_plan()
             record.recipe()
+            record.architect()
             DataOptions.from_json(record.data_options)
             if record.options["method"] not in METHODS:
                 raise BadSpec("no such method", field="options.method")
@@ -205,6 +208,16 @@ class SearchRecord:
         """What the supernet was trained by."""
         return Recipe(**self.options["recipe"])
 
+    def architect(self) -> Architect | None:
+        """What stepped the transforms of XD-operations; None where kernels were searched."""
+        how = self._xd()
+        return None if how is None else how.architect
+
+    def _xd(self) -> XD | None:
+        if self.options["method"] != "xd":
+            return None
+        return XD(**{entry.name: self.options[entry.name] for entry in fields(XD)})
+
     def task(self, folder: Path) -> Task:
         """The task that was searched.
 
@@ -231,13 +244,17 @@ class SearchRecord:
         if "searched" in (settings := self.settings()):
             network = replace(network, args=settings["searched"].arguments(network.args))
         net = build_network(network, task)
-        supernet = build_supernet(
-            net,
-            self.search_space(),
-            task.size,
-            kind=self.options["method"],
-            weights=self.options.get("weights", "separate"),
-            rule=network.rule,
-        )
+        how = self._xd()
+        if how is not None:
+            supernet = build_xd(net, task.size, depth=how.xd_depth, rule=network.rule)
+        else:
+            supernet = build_supernet(
+                net,
+                self.search_space(),
+                task.size,
+                kind=self.options["method"],
+                weights=self.options.get("weights", "separate"),
+                rule=network.rule,
+            )
         load_weights(supernet, folder / _SUPERNET)
         return supernet

@@ -5,10 +5,12 @@
 | ``conv`` | an ordinary, dilated convolution on planes | everywhere, any length |
 | ``dft_matmul`` | convolution in the frequency domain by constant matrices | everywhere, one size |
 | ``dft_op`` | the same by ONNX's own DFT operator: slow, only on request | few providers |
+| ``xd_dense`` | an XD-operation as one matrix | everywhere, one size |
+| ``xd_factors`` | an XD-operation as its transforms, a matrix an axis | everywhere, one size |
 
 `lower` takes a network and gives back a copy with every layer in its form, and what was decided.
 Read `plane` (one convolution as numbers), `plan` and `matmul` (the matrices), `aggregated` (what
-becomes of layers over many kernels), `cost` (which is cheaper), then `network`. `calibration`
+becomes of layers over many kernels), `xd` (of XD-operations), `cost` (which is cheaper), then `network`. `calibration`
 measures a target by `timing` single layers and fits the costs, which `table` keeps.
 """
 

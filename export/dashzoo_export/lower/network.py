@@ -17,11 +17,12 @@ from dashzoo_export.lower.matmul import DFTMatmulConv
 from dashzoo_export.lower.plane import PlaneConv
 from dashzoo_export.lower.record import LoweredLayer
 from dashzoo_export.lower.table import lowering_costs
+from dashzoo_export.lower.xd import DenseXD, lower_xd
 from dashzoo_export.providers import Provider
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.networks.convs import replace_module, trace_sizes
 from dashzoo_search.networks.searched import SearchedNet
-from dashzoo_search.ops import AggConv, PathConv
+from dashzoo_search.ops import AggConv, PathConv, XDConv
 from dashzoo_search.ops.fftconv import FFTConv
 
 __all__ = ["FORMS", "Lowered", "Lowering", "build", "lower"]
@@ -60,7 +61,8 @@ def lower(
 ) -> Lowered:
     """Copy ``net`` and give its convolutions the form they are exported in.
 
-    Aggregated and sampled layers become the one convolution they are. Convolutions by Fourier
+    Aggregated and sampled layers become the one convolution they are, as do XD-operations that are
+    one; any other has a form of its own, whatever ``lowering`` is. Convolutions by Fourier
     transform are `FrequencyConv`s, whose constants stay float32 whatever the copy is cast to.
 
     Args:
@@ -86,12 +88,17 @@ def lower(
         )
     costs = costs or lowering_costs(provider)
     network = copy.deepcopy(net).eval()
+    layers = {}
     for name, layer in list(network.backbone.named_modules()):
-        if isinstance(layer, AggConv | PathConv | FFTConv):
+        if isinstance(layer, XDConv):
+            form = lower_xd(layer)
+            replace_module(network.backbone, name, form)
+            if not isinstance(form, nn.Conv2d):
+                layers[name] = _record(layer, dense=isinstance(form, DenseXD))
+        elif isinstance(layer, AggConv | PathConv | FFTConv):
             replace_module(network.backbone, name, as_conv(layer))
     sizes = trace_sizes(network.backbone, network.preprocess(network.example_input(size)))
     wanted = "conv" if dynamic else lowering
-    layers = {}
     for name, (plane, out) in sizes.items():
         conv = network.backbone.get_submodule(name)
         assert isinstance(conv, nn.Conv2d)  # trace_sizes names no others
@@ -99,6 +106,13 @@ def lower(
         module, layers[name] = _lower_layer(name, conv, shape, wanted, costs, batch)
         replace_module(network.backbone, name, module)
     return Lowered(network=network, layers=layers)
+
+
+def _record(layer: XDConv, *, dense: bool) -> LoweredLayer:
+    (h, w), (a, b) = layer.size, (axis.outputs for axis in layer.axes)
+    why = "no convolution any more, and small enough" if dense else "no convolution any more"
+    shape = PlaneConv.of(layer, (h, w), (a, b))
+    return LoweredLayer(form="xd_dense" if dense else "xd_factors", reason=why, conv=shape)
 
 
 def _lower_layer(

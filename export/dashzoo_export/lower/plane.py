@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from dashzoo_search.ops import XDConv
+
 __all__ = ["PlaneConv"]
 
 Pair = tuple[int, int]
@@ -43,7 +45,7 @@ class PlaneConv:
     groups: int = 1
 
     @classmethod
-    def of(cls, conv: nn.Conv2d, size: Pair, out: Pair) -> PlaneConv:
+    def of(cls, conv: nn.Conv2d | XDConv, size: Pair, out: Pair) -> PlaneConv:
         """Read ``conv``, which was seen to map planes of ``size`` to ``out``.
 
         >>> PlaneConv.of(nn.Conv2d(4, 8, (1, 5), padding="same"), (1, 50), (1, 50)).before

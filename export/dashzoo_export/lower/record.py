@@ -18,7 +18,7 @@ class LoweredLayer:
     """The form a convolution was given.
 
     Attributes:
-        form: one of `FORMS`.
+        form: one of `FORMS`, or ``"xd_dense"`` or ``"xd_factors"``.
         reason: why, in a few words.
         conv: channels, plane and kernel.
         plan: how its transforms are laid out in ``dft_matmul``; None for the others.

@@ -16,8 +16,9 @@ from timm.layers.cond_conv2d import CondConv2d
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from dashzoo_search.errors import BadBackbone, BadSpec
+from dashzoo_search.errors import BadBackbone, BadSpec, UnsupportedLayer
 from dashzoo_search.networks.rules import Rule
+from dashzoo_search.ops.xd import XDConv
 from dashzoo_search.spec import Choice, KernelSpec
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "replace_module",
     "same_kernel",
     "trace_sizes",
+    "why_no_xd",
 ]
 
 
@@ -185,6 +187,17 @@ def _is_ordinary(conv: nn.Conv2d) -> bool:
     return kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward
 
 
+def why_no_xd(conv: nn.Conv2d) -> str:
+    """Why a convolution cannot be made an XD-operation; empty if it can."""
+    if conv.kernel_size == (1, 1):
+        return "kernel size 1"
+    if not _is_ordinary(conv):
+        return f"a {type(conv).__name__}, not an ordinary convolution"
+    if conv.padding_mode not in ("zeros", "circular"):
+        return f"padding {conv.padding_mode}, which no XD-operation expresses"
+    return ""
+
+
 def make_conv(like: nn.Conv2d, choice: Choice) -> nn.Conv2d:
     """A fresh convolution like ``like`` in all but kernel, dilation and padding."""
     plane = choice.on_plane()
@@ -219,7 +232,8 @@ def replace_module(root: nn.Module, name: str, module: nn.Module) -> None:
 def apply_spec(backbone: nn.Module, spec: KernelSpec) -> None:
     """Give each layer the spec names its kernel and dilation, with fresh weights, in place.
 
-    A layer whose kernel is already the chosen one keeps its weights.
+    A layer whose kernel is already the chosen one keeps its weights. What is to be an XD-operation
+    becomes one that starts as the convolution.
 
     Raises:
         BadSpec: a name that is no convolution of the backbone, or one no search may change.
@@ -234,3 +248,16 @@ def apply_spec(backbone: nn.Module, spec: KernelSpec) -> None:
             raise BadSpec(f"{name} cannot take another kernel: {reason}", field=f"layers.{name}")
         if choice != current:
             replace_module(backbone, name, make_conv(conv, choice))
+    for name, relaxed in spec.xd.items():
+        conv, field = modules.get(name), f"xd.{name}"
+        if name in spec.layers:
+            conv = backbone.get_submodule(name)
+        if not isinstance(conv, nn.Conv2d):
+            raise BadSpec(f"{name} is no convolution of the backbone", field=field)
+        if reason := why_no_xd(conv):
+            raise BadSpec(f"{name} cannot be an XD-operation: {reason}", field=field)
+        try:
+            layer = XDConv.from_conv(conv, relaxed.size, depth=relaxed.depth)
+        except (UnsupportedLayer, ValueError) as error:
+            raise BadSpec(f"{name} cannot be an XD-operation: {error}", field=field) from error
+        replace_module(backbone, name, layer)

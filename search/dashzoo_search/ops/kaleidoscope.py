@@ -38,10 +38,9 @@ from torch import Tensor, nn
 
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.butterfly import multiply, pair_indices
+from dashzoo_search.xd_choice import DEEPEST
 
-__all__ = ["DEEPEST", "Kaleidoscope", "bit_reversed", "each_axis"]
-
-DEEPEST = 4
+__all__ = ["Kaleidoscope", "bit_reversed", "each_axis"]
 
 Norm = Literal["backward", "ortho", "forward"]
 

@@ -15,6 +15,7 @@ from torch import nn
 from dashzoo_search.errors import TrainingFailed
 from dashzoo_search.measure import Measure
 from dashzoo_search.tasks.task import Split
+from dashzoo_search.training.architecture import Architect, architecture_of
 from dashzoo_search.training.metrics import Score, evaluate
 from dashzoo_search.training.objective import CLASSIFY, Objective
 from dashzoo_search.training.progress import OnEpoch, quiet
@@ -86,6 +87,7 @@ def fit(
     on_epoch: OnEpoch = quiet,
     stage: str = "train",
     keep: Literal["best", "last"] = "best",
+    architect: Architect | None = None,
 ) -> FitResult:
     """Train ``network`` in place and leave it with the weights of its best epoch on ``val``.
 
@@ -100,6 +102,7 @@ def fit(
         on_epoch: told after every epoch.
         stage: what progress is reported as.
         keep: ``"last"`` keeps the last epoch instead, whatever ``val`` says.
+        architect: steps the transforms of XD-operations; None: they stay as they are.
 
     Raises:
         TrainingFailed: ten steps in a row without a finite gradient, or out of memory.
@@ -109,8 +112,13 @@ def fit(
     watch = Stopwatch()
     device = next(network.parameters()).device
     batches = Batches(train, recipe.batch_size, device=device, generator=generator)
-    parameters = list(network.parameters())
-    optimizer, schedule = weight_optimizer(parameters, recipe, recipe.epochs * len(batches))
+    steps = recipe.epochs * len(batches)
+    architecture = list(architecture_of(network))
+    for p in architecture:
+        p.requires_grad_(architect is not None)
+    theirs = {id(p) for p in architecture}
+    parameters = [p for p in network.parameters() if p.requires_grad and id(p) not in theirs]
+    optimizer, schedule = weight_optimizer(parameters, recipe, steps)
     step = Stepper(
         network,
         parameters,
@@ -118,6 +126,7 @@ def fit(
         schedule,
         objective=objective,
         precision=recipe.precision,
+        beside=architect.stepped(architecture, steps) if architect and architecture else None,
     )
     best = _Best(network, objective.measure)
     running = Stage(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from dashzoo_search.training.shared_norm import shared_statistics
 from dashzoo_search.training.state import give, take
 from dashzoo_search.training.tree import Tree, expect_like
 
-__all__ = ["Batches", "Stepper", "one_cycle", "weight_optimizer"]
+__all__ = ["Batches", "Stepped", "Stepper", "one_cycle", "weight_optimizer"]
 
 MAX_BAD_STEPS = 10
 CLIP_NORM = 5.0
@@ -113,6 +114,32 @@ def one_cycle(step: int, steps: int) -> float:
     return (1 + math.cos(math.pi * min(1.0, (step - top) / max(1.0, steps - top)))) / 2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """Parameters, the optimiser that owns them, and the schedule of its learning rate."""
+
+    parameters: list[nn.Parameter]
+    optimizer: Optimizer
+    schedule: LambdaLR | None
+
+    def state_dict(self) -> Tree:
+        """Of optimiser and schedule."""
+        schedule = None if self.schedule is None else take(self.schedule)
+        return {"optimizer": take(self.optimizer), "schedule": schedule}
+
+    def load_state_dict(self, state: Any, where: str) -> None:
+        """Put it back; raises BadBundle where it does not fit."""
+        told = state if isinstance(state, dict) else {}
+        for key in ("optimizer", "schedule"):
+            if key not in told:
+                raise BadBundle(f"{where}/{key} is missing", field=f"{where}/{key}")
+        give(self.optimizer, told["optimizer"], f"{where}/optimizer")
+        if self.schedule is not None:
+            give(self.schedule, told["schedule"], f"{where}/schedule")
+        elif told["schedule"] is not None:
+            raise BadBundle(f"{where}/schedule is unexpected", field=f"{where}/schedule")
+
+
 class Stepper:
     """Steps an optimiser on a loss, and skips steps where that or a gradient is not a number.
 
@@ -126,6 +153,7 @@ class Stepper:
         schedule: of its learning rate, stepped with it.
         objective: its loss is what is stepped on, the mean over the samples of the batch.
         precision: of forward pass and loss.
+        beside: others that are stepped on the same loss, their gradient clipped by itself.
 
     Attributes:
         skipped: bad steps so far; ten in a row raise TrainingFailed with the layer at fault.
@@ -140,10 +168,14 @@ class Stepper:
         *,
         objective: Objective = CLASSIFY,
         precision: Precision = "fp32",
+        beside: Stepped | None = None,
     ) -> None:
         self._objective = objective
         self.network, self.optimizer, self.schedule = network, optimizer, schedule
         self.parameters = list(parameters)
+        self._own = Stepped(parameters=self.parameters, optimizer=optimizer, schedule=schedule)
+        self._beside = beside
+        self._all = (self._own,) if beside is None else (self._own, beside)
         self.skipped = 0
         self._bad_in_a_row = 0
         self._precision = precision
@@ -164,7 +196,8 @@ class Stepper:
         Raises:
             TrainingFailed: the tenth bad step in a row.
         """
-        self.optimizer.zero_grad(set_to_none=True)
+        for each in self._all:
+            each.optimizer.zero_grad(set_to_none=True)
         # A bad batch must leave no trace in the running statistics either.
         statistics = [(buffer, buffer.clone()) for buffer in _statistics(self.network)]
         with shared_statistics():
@@ -172,14 +205,17 @@ class Stepper:
         total = loss / self._objective.scale
         total = total if penalty is None else total + penalty
         loss = self._set_gradients(loss.detach(), total, len(y))
-        self._scaler.unscale_(self.optimizer)
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if torch.isfinite(norm) and torch.isfinite(loss):
-            nn.utils.clip_grads_with_norm_(self.parameters, CLIP_NORM, norm)
-            self.optimizer.step()
-            if self.schedule is not None:
-                self.schedule.step()
+        norms = []
+        for each in self._all:
+            self._scaler.unscale_(each.optimizer)
+            gradients = [p.grad for p in each.parameters if p.grad is not None]
+            norms.append(nn.utils.get_total_norm(gradients))
+        if torch.isfinite(loss) and all(map(torch.isfinite, norms)):
+            for each, norm in zip(self._all, norms, strict=True):
+                nn.utils.clip_grads_with_norm_(each.parameters, CLIP_NORM, norm)
+                each.optimizer.step()
+                if each.schedule is not None:
+                    each.schedule.step()
             self._bad_in_a_row = 0
         else:
             for buffer, before in statistics:
@@ -199,7 +235,8 @@ class Stepper:
         """Leave the gradient of the whole batch in place; returns its loss."""
         alone = world.size() == 1
         total = self._scaler.scale(total if alone else total * samples)
-        gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
+        parameters = [p for each in self._all for p in each.parameters]
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
         if not alone:
             # Shares differ by a sample, so sums are added up, and divided by the whole at the end.
             seen = torch.stack([loss * samples, torch.full_like(loss, samples)])
@@ -208,7 +245,7 @@ class Stepper:
             loss = seen[0] / seen[1]
             for gradient in added:
                 gradient.div_(seen[1])
-        for p, g in zip(self.parameters, gradients, strict=True):
+        for p, g in zip(parameters, gradients, strict=True):
             p.grad = g
         return loss
 
@@ -221,13 +258,13 @@ class Stepper:
 
     def state_dict(self) -> Tree:
         """Optimiser, schedule, loss scale and counters; the network's owner keeps the network."""
-        return {
-            "optimizer": take(self.optimizer),
-            "schedule": take(self.schedule) if self.schedule is not None else None,
+        state: Tree = {
+            **self._own.state_dict(),
             "scaler": self._scaler.state_dict(),
             "skipped": self.skipped,
             "bad_in_a_row": self._bad_in_a_row,
         }
+        return state if self._beside is None else {**state, "beside": self._beside.state_dict()}
 
     def load_state_dict(self, state: Tree) -> None:
         """Put it back.
@@ -235,13 +272,13 @@ class Stepper:
         Raises:
             BadBundle: it does not fit.
         """
-        held = {**self.state_dict(), "optimizer": None}
-        if self.schedule is None and state.get("schedule") is not None:
-            raise BadBundle("step/schedule is unexpected", field="step/schedule")
-        expect_like({**state, "optimizer": None}, held, "step")
-        give(self.optimizer, state.get("optimizer"), "step/optimizer")
-        if self.schedule is not None:
-            give(self.schedule, state["schedule"], "step/schedule")
+        theirs = {key: None for key in ("optimizer", "schedule", "beside") if key in state}
+        expect_like({**state, **theirs}, {**self.state_dict(), **theirs}, "step")
+        self._own.load_state_dict(state, "step")
+        if self._beside is not None:
+            self._beside.load_state_dict(state["beside"], "step/beside")
+        elif "beside" in state:
+            raise BadBundle("step/beside is unexpected", field="step/beside")
         self._scaler.load_state_dict(state["scaler"])
         self.skipped, self._bad_in_a_row = state["skipped"], state["bad_in_a_row"]
 

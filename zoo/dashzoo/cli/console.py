@@ -92,7 +92,7 @@ def print_results(results: Mapping[str, Any]) -> None:
         f"{counts['train']} train / {counts['val']} val / {counts['test']} test"
     )
     rows = [
-        (layer["name"], _kernel(layer, ""), _kernel(layer, "default_"), f"{layer['parameters']:,}")
+        (layer["name"], _searched(layer), _kernel(layer, "default_"), f"{layer['parameters']:,}")
         for layer in results["layers"]
     ]
     console.print(table(("layer", "searched", "default", "parameters"), rows))
@@ -165,6 +165,10 @@ def _outputs(task: Mapping[str, Any]) -> str:
 
 def _seconds(fit: Mapping[str, Any]) -> str:
     return f"{fit['seconds']:.0f}"
+
+
+def _searched(layer: Mapping[str, Any]) -> str:
+    return f"XD, depth {layer['xd']['depth']}" if "xd" in layer else _kernel(layer, "")
 
 
 def _kernel(layer: Mapping[str, Any], prefix: str) -> str:

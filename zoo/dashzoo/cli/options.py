@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dashzoo.cli.network import Command, apply, network_options
+from dashzoo_search.xd_choice import DEEPEST
 
 __all__ = [
     "export_json",
@@ -89,6 +90,27 @@ def search_options(command: Command) -> Command:
         command,
         [
             network_options,
+            click.option(
+                "--operator",
+                type=click.Choice(["kernels", "xd"]),
+                help="Search kernel sizes and dilations (default), or learn the transforms of "
+                "XD-operations, which every convolution is one of.",
+            ),
+            click.option(
+                "--xd-depth",
+                type=click.IntRange(1, DEEPEST),
+                help="XD: butterflies in each matrix (3); 1 learns faster and cannot permute.",
+            ),
+            click.option(
+                "--arch-optimizer",
+                type=click.Choice(["adam", "sgd"]),
+                help="XD: of the transforms; default: sgd for fields of numbers, else adam.",
+            ),
+            click.option(
+                "--arch-lr",
+                type=float,
+                help="XD: peak learning rate of the transforms (0.001 of adam, 0.1 of sgd).",
+            ),
             click.option(
                 "--method",
                 type=click.Choice(["paths", "mixture"]),
@@ -191,10 +213,9 @@ def train_options(command: Command) -> Command:
             click.option(
                 "--init",
                 type=click.Choice(["searched", "scratch", "both"]),
-                default="scratch",
-                show_default=True,
-                help="Start from the search's weights or from scratch; both costs a second "
-                "training, as much again for the default kernels, and validation chooses.",
+                help="Start from the search's weights (default of XD-operations) or from scratch "
+                "(default of kernels); both costs a second training, as much again for the "
+                "default kernels, and validation chooses.",
             ),
             click.option(
                 "--baseline/--no-baseline",

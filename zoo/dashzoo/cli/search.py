@@ -48,7 +48,7 @@ def command(data: str, out: Path, as_json: bool, tensorboard: Path | None, **opt
     if as_json:
         print_json({**spec.to_json(), "tradeoff": found})
         return
-    for layer, choice in spec.layers.items():
+    for layer, choice in (*spec.layers.items(), *spec.xd.items()):
         click.echo(f"{layer}  {choice}")
     if found:
         axis = found["axis"]

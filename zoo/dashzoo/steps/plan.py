@@ -29,14 +29,15 @@ class TrainOptions:
     """What `train` can be told; see `steps.train`."""
 
     epochs: int | None = None
-    init: Init = "scratch"
+    init: Init | None = None
     baseline: bool = True
     ship: Ship = "best"
     precision: str | None = None
     pick: int | None = None
 
     def __post_init__(self) -> None:
-        starts(self.init)  # refuses other words before anything is trained
+        if self.init is not None:
+            starts(self.init)  # refuses other words before anything is trained
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -100,6 +101,8 @@ def plan_training(
     """
     if options.pick is not None:
         record = record.picked(options.pick)
+    if options.init is None:
+        options = replace(options, init="scratch" if record.architect() is None else "searched")
     task = world.each_by_itself(lambda: record.task(folder))
     objective = Objective.of(task, trusted=trust)
     searched = record.recipe()

@@ -17,6 +17,7 @@ from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished
 from dashzoo.workfiles import Data, SearchRecord
 from dashzoo_export.bundle import refuse_overwrite
 from dashzoo_export.session import require_runtime
+from dashzoo_search.errors import BadData
 from dashzoo_search.pipeline import Init, Ship
 from dashzoo_search.training import world
 from dashzoo_search.training.progress import OnEpoch, quiet
@@ -34,7 +35,7 @@ def run(
     checkpoint_every: float | None = None,
     search_epochs: int | None = None,
     epochs: int | None = None,
-    init: Init = "scratch",
+    init: Init | None = None,
     baseline: bool = True,
     ship: Ship = "best",
     tune: int = 0,
@@ -73,6 +74,8 @@ def run(
 
     world.by_first(check)
     plan = plan_search(data, target, epochs=search_epochs, **options)
+    if tune and plan.options.method == "xd":
+        raise BadData("Only searched kernels are tuned; leave --tune or --operator xd out")
     training = TrainOptions(epochs=epochs, init=init, baseline=baseline, ship=ship)
     identity = {**plan.identity("run"), "training": training.to_json()}
     if tune:

@@ -18,11 +18,12 @@ from dashzoo.workfiles import Data, SearchRecord, resolve_data
 from dashzoo_export.bundle import refuse_overwrite
 from dashzoo_search.choice import short_repr
 from dashzoo_search.errors import BadBackbone, BadData
+from dashzoo_search.methods.xd import xd_choices
 from dashzoo_search.networks.create import default_backbone
 from dashzoo_search.networks.moments import Per
 from dashzoo_search.networks.rules import Rule
 from dashzoo_search.pipeline import run_search
-from dashzoo_search.plan import Network, batch_macs
+from dashzoo_search.plan import Network, batch_macs, build_network
 from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.tasks import DataOptions, Task
@@ -107,7 +108,8 @@ def plan_search(
     device: str = "auto",
     threads: int | None = None,
     name: str | None = None,
-    method: str = "paths",
+    operator: str = "kernels",
+    method: str | None = None,
     **how: Any,
 ) -> SearchPlan:
     """Check what `search` was told, and load the data; nothing is written.
@@ -116,6 +118,19 @@ def plan_search(
         DashzooError: in one sentence.
     """
     require_writable(folder)
+    if operator not in ("kernels", "xd"):
+        raise BadData(f"operator must be kernels or xd, not {operator!r}")
+    if operator == "xd":
+        if kernels is not None or dilations is not None:
+            raise BadData(
+                "XD-operations keep the backbone's kernels; leave --kernels and --dilations out, "
+                "or --operator xd"
+            )
+        if method is not None:
+            raise BadData("--method is how kernels are searched; leave it out, or --operator xd")
+        method = "xd"
+    elif method == "xd":
+        raise BadData("xd is no --method; add --operator xd")
     where = resolve_device(device)
     numbers = resolve_precision(precision, where)
     said = data_options or DataOptions()
@@ -138,9 +153,13 @@ def plan_search(
         len(task.train), batch_size=batch_size, lr=lr, weight_decay=weight_decay, precision=numbers
     )
     limit_threads(threads, work=batch_macs(network, task, recipe.batch_size))
+    if operator == "xd":  # as published: SGD for fields, Adam for images
+        how.setdefault("arch_optimizer", "sgd" if task.kind == "dense_regression" else "adam")
     # A step of a mixture costs several of a plain network's; one of a path as much as one.
-    usual = recipe.epochs if method == "paths" else max(1, recipe.epochs // 2)
-    options = SearchOptions.of(replace(recipe, epochs=epochs or usual), method, **how)
+    usual = max(1, recipe.epochs // 2) if method == "mixture" else recipe.epochs
+    options = SearchOptions.of(replace(recipe, epochs=epochs or usual), method or "paths", **how)
+    if operator == "xd":
+        xd_choices(build_network(network, task), task.size, depth=1, rule=network.rule)
     check_budget(task, network, space, options, where)
     return SearchPlan(
         data=data,
@@ -213,7 +232,7 @@ def search(
     on_epoch: OnEpoch = quiet,
     **options: Any,
 ) -> KernelSpec:
-    """Find a kernel size and dilation for every searchable layer; writes ``out/search/``.
+    """Find a kernel size and dilation, or transforms, for every layer; writes ``out/search/``.
 
     A search that was stopped goes on where it was, when it is called again; see `unfinished`.
 
@@ -244,9 +263,11 @@ def search(
             - ``device``: ``"auto"``, ``"cpu"``, ``"cuda"``, …
             - ``threads``: cores to use, at most those at hand; None decides by a batch's size,
             - ``name``: of the bundle; None takes the folder's,
-            - ``method``: ``"paths"`` or ``"mixture"``, see `dashzoo_search.methods`,
+            - ``operator``: ``"kernels"`` searches kernel sizes and dilations, ``"xd"`` makes
+              convolutions XD-operations and learns their transforms,
+            - ``method``: of kernels, ``"paths"`` or ``"mixture"``, see `dashzoo_search.methods`,
             - ``heldout``: share of the training split that kernels are judged by,
-            - those of `Paths`, with its `Budget`, or of `Mixture`.
+            - those of `Paths`, with its `Budget`, of `Mixture`, or of `XD`.
 
     Returns:
         The spec, which is also in ``out/search/search.json``.

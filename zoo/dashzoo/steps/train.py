@@ -59,6 +59,7 @@ def train_into(
     """
     record, task, options = plan.record, plan.task, plan.options
     # As many as the searched kernels took in all.
+    assert options.init is not None  # plan_training has decided it
     spent = epochs_spent(record.options) + len(starts(options.init)) * plan.recipe.epochs
     curves = Curves(on_epoch)
     with journal.room("train").active():
@@ -75,6 +76,7 @@ def train_into(
             # Default kernels that break the budget are trained to compare, never shipped.
             ship=options.ship if record.tradeoff.get("default_fits", True) else "searched",
             settings=record.settings(),
+            architect=record.architect(),
             seed=record.seed,
             device=plan.device,
             on_epoch=curves,
@@ -133,8 +135,9 @@ def train(
         options: by name,
 
             - ``epochs``: None takes about 1500 steps' worth,
-            - ``init``: start from ``"scratch"`` (default), as DASH does, from the ``"searched"``
-              weights, folded, or ``"both"``: one training from each, validation choosing,
+            - ``init``: start from ``"scratch"``, as DASH does, from the ``"searched"`` weights,
+              folded, or ``"both"``: one training from each, validation choosing; None takes
+              scratch for kernels, the search's weights for XD-operations,
             - ``baseline``: also train the backbone with its default kernels (default), for as
               many epochs as search and training take together,
             - ``ship``: ``"best"`` (default) ships the default kernels where the searched ones
@@ -194,7 +197,7 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
         "name": record.name,
         "task": task.describe(),
         "backbone": record.network,
-        "space": record.space,
+        "space": None if record.architect() else record.space,
         "layers": list(done.layers),
         "kept_layers": [
             {"name": layer, "reason": record.kept.get(layer, reason)}

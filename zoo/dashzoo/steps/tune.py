@@ -69,6 +69,8 @@ def tune_into(
         raise BadData(
             "Tuning runs in one process; start 'dashzoo tune' several times with one --storage"
         )
+    if plan.record.architect() is not None:
+        raise BadData("Only searched kernels are tuned; go on with dashzoo train")
     record, task, network = plan.record, plan.task, plan.record.build_plan()
     _, _, own = layer_table(network, task, record.kernel_spec())
     specs = {"searched": record.kernel_spec()}
