@@ -15,6 +15,7 @@ from typing import Any
 from dashzoo_cards.canvas import FAINT, FONT, SOFT, WIDTH, Canvas
 from dashzoo_cards.panels import Panel
 from dashzoo_search.errors import BadData
+from dashzoo_search.measure import Measure
 from dashzoo_search.panel.statistics import error_ratios
 
 __all__ = ["draw_profile", "draw_speed"]
@@ -63,6 +64,7 @@ def draw_speed(panels: Sequence[Panel], path: Path) -> Path:
                 elinewidth=1,
             )
         axes.set_xscale("log")
+        _end_at_best(axes, measure, scale)
         _plain_ticks(axes)
         if not measure.larger_is_better:
             axes.invert_yaxis()
@@ -120,6 +122,16 @@ def _axes(canvas: Canvas, left: float, top: float, width: float, height: float) 
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     return axes
+
+
+def _end_at_best(axes: Any, measure: Measure, scale: float) -> None:
+    """No room is left beyond the best there can be, but for half a mark."""
+    low, high = axes.get_ylim()
+    edge = 0.04 * (high - low)
+    if measure.larger_is_better and measure.high is not None:
+        axes.set_ylim(top=min(high, scale * measure.high + edge))
+    elif not measure.larger_is_better and measure.low is not None:
+        axes.set_ylim(bottom=max(low, scale * measure.low - edge))
 
 
 def _plain_ticks(axes: Any) -> None:
