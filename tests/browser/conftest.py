@@ -116,6 +116,7 @@ def open_page(browser) -> OpenPage:
     def open_file(
         path: Path, *, width: int = 1280, scheme: str = "light", script: bool = True
     ) -> Page:
+        assert path.is_file(), path
         feature = {"name": "prefers-color-scheme", "value": scheme}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
