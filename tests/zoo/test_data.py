@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dashzoo
-from dashzoo.steps.search import plan_search
+from dashzoo.steps.search_plan import plan_search
 from dashzoo_search.space import SearchSpace
 from dashzoo_search.tasks import DataOptions, register
 from dashzoo_search.tasks.task import make_task

@@ -5,7 +5,7 @@ import timm
 import torch
 
 import dashzoo
-from dashzoo.steps.search import plan_search
+from dashzoo.steps.search_plan import plan_search
 from dashzoo.workfiles import SearchRecord
 from dashzoo_search.errors import UnknownLayer
 

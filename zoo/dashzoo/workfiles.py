@@ -75,6 +75,7 @@ class SearchRecord:
         kept: convolutions that were not searched, with the reason.
         history: weights or chances of each layer's choices over the epochs.
         scouted, lost: see `Found`.
+        started: what the search started from instead, see `steps.start`.
         uniform: the best spec with one kernel for every layer, where the search knows one.
         tradeoff: what everything costs, and the specs worth having; see `steps.tradeoff`.
         tuned: the hyperparameters found, and on which budget; see `steps.tune`.
@@ -97,6 +98,7 @@ class SearchRecord:
     cpu_seconds: float
     uniform: dict[str, Any] = field(default_factory=dict)
     scouted: dict[str, Any] = field(default_factory=dict)
+    started: dict[str, Any] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
     tradeoff: dict[str, Any] = field(default_factory=dict)
     tuned: dict[str, Any] = field(default_factory=dict)

@@ -10,8 +10,9 @@ share weights and can only be told apart once it is settled, then sizes. After t
 layer stays at its anchor and the network trains on, so that its weights can be kept.
 
 Before that a `scout` may say where to start, and settle the dilations: layers that only pay off
-together are not found one at a time. A choice explored in few steps is scored worse than it would
-do alone, so the method errs towards the kernels it starts from.
+together are not found one at a time. So may the kernels of a like task; then no scout is sent. A
+choice explored in few steps is scored worse than it would do alone, so the method errs towards the
+kernels it starts from.
 
 Relatives: single-path one-shot search (Guo et al., ECCV 2020), its fairness by sampling, and
 selection by perturbing a trained supernet (Wang et al., ICLR 2021). The anchor, the order of the
@@ -62,15 +63,18 @@ class Paths(Budget):
         confidence: standard errors by which a layer's own kernel must lose before it is left.
         scout: epochs that each network of a `scout` gets, over those of the search; 0 for none.
         sparsity: the price the scout's choices pay, see `GroupLasso`.
+        start: kernels of a like task to start from, in place of a scout; a layer that has not its
+            choice starts from its own kernel.
 
     Raises:
-        BadData: a value out of range.
+        BadData: a value out of range, or a start and a scout.
     """
 
     explore: float = 2.0
     confidence: float = 3.0
     scout: float = 1.0
     sparsity: float = 0.2
+    start: KernelSpec | None = None
 
     def __post_init__(self) -> None:
         Budget.__post_init__(self)  # super() is lost where slots remake a dataclass
@@ -82,6 +86,8 @@ class Paths(Budget):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise BadData(f"{name} must not be negative, and is {value}")
+        if self.start is not None and self.scout > 0:
+            raise BadData("A search that is told where to start needs no scout; set scout to 0")
 
     @property
     def saving(self) -> tuple[str, ...]:
@@ -92,6 +98,9 @@ class Paths(Budget):
         """A plain dict; of the budget what was asked for."""
         budget = {entry.name for entry in fields(Budget)}
         mine = {e.name: getattr(self, e.name) for e in fields(self) if e.name not in budget}
+        start = mine.pop("start")
+        if start is not None:
+            mine["start"] = start.to_json()
         return {**mine, **self.limits_json()}
 
 
@@ -138,6 +147,8 @@ def search_paths(
     if options.bounded:
         ledger = Ledger.open(supernet, fitted.X.shape[2:], options, device=device)
     anchors = Anchors(layers, explore=options.explore, confidence=options.confidence, ledger=ledger)
+    if options.start is not None:
+        _start(anchors, supernet, options.start)
     scouted = None
     if builds is not None and options.scout > 0:
         scouted = scout(
@@ -152,8 +163,7 @@ def search_paths(
             on_epoch=on_epoch,
         )
         if scouted.believed:
-            for name, choice in scouted.spec.layers.items():
-                anchors.start(name, supernet.choices(name).index(choice))
+            _start(anchors, supernet, scouted.spec)
     judge = Judge(supernet, heldout, objective)
     rounds = sorted({max(1, round(share * recipe.epochs)) for share in ROUNDS})
     every = max(1, recipe.epochs // 20)
@@ -199,6 +209,12 @@ def search_paths(
         uniform=None if uniform in (spec, own) else uniform,
         evidence={name: tuple(gaps) for name, gaps in anchors.behind.items()},
     )
+
+
+def _start(anchors: Anchors, supernet: Supernet, spec: KernelSpec) -> None:
+    for name, choice in spec.layers.items():
+        if name in supernet.layers and choice in (choices := supernet.choices(name)):
+            anchors.start(name, choices.index(choice))
 
 
 def _best_uniform(

@@ -12,12 +12,13 @@ from dashzoo_search.methods.anchors import Anchors
 from dashzoo_search.methods.judge import Judge, batch_statistics
 from dashzoo_search.methods.paths import Paths
 from dashzoo_search.ops.pathconv import PathConv
-from dashzoo_search.spec import SearchSpace
+from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.tasks import Split
 
 from .echoes import echoes, search
 
 SPACE = SearchSpace(kernels=(3, 5), dilations=(1, 6))
+OWN = Choice.cube(3, 1, dims=1)
 
 
 def test_shuffled_labels_leave_every_kernel_as_it_was():
@@ -82,6 +83,29 @@ def test_a_damaged_state_is_refused(change):
 def test_bad_options_are_refused(options):
     with pytest.raises(BadData):
         Paths(**options)
+
+
+def test_a_start_is_where_the_search_stands_without_a_scout():
+    there, name = Choice.cube(5, 6, dims=1), "blocks.0.conv2"
+    start = KernelSpec(dims=1, layers={name: there, "blocks.0.gone": there})
+    supernet, result = search(echoes(64), SPACE, "paths", epochs=4, scout=0.0, start=start)
+    first = result.history[0]["layers"]
+    chances = dict(zip(supernet.choices(name), first[name], strict=True))
+    assert max(chances, key=chances.__getitem__) == there
+    own = supernet.choices(name)[supernet.layers[name].first]
+    assert {c for c, chance in chances.items() if chance and c.dilation != (6,)} == {own}
+    others = [n for n in supernet.layers if n != name]
+    assert all(min(first[n]) > 0 for n in others)
+    assert not result.scouted
+
+
+def test_a_start_and_a_scout_are_too_much():
+    start = KernelSpec(dims=1, layers={"conv0": OWN})
+    with pytest.raises(BadData, match="set scout to 0"):
+        Paths(start=start)
+    told = Paths(start=start, scout=0.0).to_json()
+    assert KernelSpec.from_json(told["start"]) == start
+    assert "start" not in Paths().to_json()
 
 
 def test_batch_statistics_leave_no_trace():

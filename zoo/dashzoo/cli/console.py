@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # what only prints a bundle has no need of torch
     from dashzoo_search.training.progress import OnEpoch
     from dashzoo_search.training.progress import Progress as Epoch
 
-__all__ = ["bars", "on_one_line", "print_json", "print_results", "table"]
+__all__ = ["bars", "on_one_line", "print_json", "print_results", "started_from", "table"]
 
 _STARTS = {"searched": "from the search's weights", "scratch": "from scratch"}
 
@@ -111,6 +111,8 @@ def print_results(results: Mapping[str, Any]) -> None:
             f"{verdict}.",
             highlight=False,
         )
+    if started := results["search"].get("started"):
+        console.print(escape(on_one_line(started_from(started))), highlight=False)
     selection = results.get("selection")
     if selection and selection["how"] == "the search itself":
         console.print(
@@ -128,6 +130,15 @@ def print_results(results: Mapping[str, Any]) -> None:
             f"{selection['samples']} samples ({scores}).",
             highlight=False,
         )
+
+
+def started_from(started: Mapping[str, Any]) -> str:
+    """Where a search started, and what that saved."""
+    layers = f"{started['layers']} of {started['of']} layers"
+    return (
+        f"Started from the kernels of {started['model']} in {layers}: {started['saved_epochs']} "
+        "epochs of scouting saved."
+    )
 
 
 def _gain(scouted: Mapping[str, Any]) -> str:

@@ -125,6 +125,12 @@ def search_options(command: Command) -> Command:
             ),
             click.option("--sparsity", type=float, help="Paths: what the scout's choices pay."),
             click.option(
+                "--start-from",
+                metavar="NAME|nearest",
+                help="Paths: start from the kernels of a model, or of the shelf's nearest, and "
+                "spare the scout.",
+            ),
+            click.option(
                 "--confidence",
                 type=float,
                 help="Paths: standard errors by which a layer's own kernel must lose.",

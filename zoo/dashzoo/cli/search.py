@@ -33,7 +33,7 @@ from dashzoo.cli.together import together
 @export_json
 def command(data: str, out: Path, as_json: bool, tensorboard: Path | None, **options: Any) -> None:
     """Find a kernel size and dilation for every searchable layer of a backbone on DATA."""
-    from dashzoo.cli.console import bars, print_json
+    from dashzoo.cli.console import bars, on_one_line, print_json, started_from
     from dashzoo.steps.search import search
     from dashzoo.workfiles import SearchRecord
 
@@ -44,12 +44,15 @@ def command(data: str, out: Path, as_json: bool, tensorboard: Path | None, **opt
         spec = search(data, out, on_epoch=on_epoch, **given(**options))
     if not first:
         return
-    found = SearchRecord.read(out).tradeoff
+    record = SearchRecord.read(out)
+    found = record.tradeoff
     if as_json:
-        print_json({**spec.to_json(), "tradeoff": found})
+        print_json({**spec.to_json(), "tradeoff": found, "started": record.started})
         return
     for layer, choice in (*spec.layers.items(), *spec.xd.items()):
         click.echo(f"{layer}  {choice}")
+    if record.started:
+        click.echo(on_one_line(started_from(record.started)))
     if found:
         axis = found["axis"]
         front = ", ".join(

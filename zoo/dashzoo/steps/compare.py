@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dashzoo.provenance import provenance
-from dashzoo.steps.search import SearchPlan, plan_search
+from dashzoo.steps.search_plan import SearchPlan, plan_search
 from dashzoo.workfiles import Data
 from dashzoo_export.bundle import write_json
 from dashzoo_search.errors import BadData

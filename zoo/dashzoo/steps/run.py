@@ -10,7 +10,8 @@ from typing import Any
 from dashzoo.steps.card import card
 from dashzoo.steps.export import export
 from dashzoo.steps.plan import TrainOptions, plan_training
-from dashzoo.steps.search import plan_search, search_into
+from dashzoo.steps.search import search_into
+from dashzoo.steps.search_plan import plan_search
 from dashzoo.steps.train import train_into
 from dashzoo.steps.tune import tune_into
 from dashzoo.steps.unfinished import is_being_placed, tidy, unfinished

@@ -216,6 +216,7 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
             "cpu_seconds": record.cpu_seconds,
             **options,
             "scouted": record.scouted,
+            "started": record.started,
             "lost": record.lost,
             "alpha": record.history,
             "tradeoff": {k: v for k, v in record.tradeoff.items() if k != "evidence"},
