@@ -17,7 +17,8 @@ blocks of 2^width, no larger than the product needs: of an increasing butterfly
     [[T₀₀ A, T₀₁ B], [T₁₀ A, T₁₁ B]]    from A and B, what the lower levels did to either half,
 
 and applied by one batched product. Where the direction turns, the two neighbours act on the same
-entries and are one block. Depth d at n = 1024 so takes 2d + 1 passes instead of 10d.
+entries and are one block. Depth d at n = 1024 so takes 2d + 1 passes instead of 10d; up to
+n = 128 all of it is one dense matrix.
 
 Promises: any power of two, any depth, real or complex vectors, derivatives of any order.
 
@@ -35,9 +36,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["multiply", "pair_indices"]
+__all__ = ["Prepared", "multiply", "pair_indices", "prepare"]
 
 WIDEST = 4  # levels in one product: 16 × 16 blocks still run at memory speed, 32 × 32 do not
+WHOLE = 7  # levels up to which all are one: one large product then beats two of many small ones
 
 
 def pair_indices(size: int, level: int) -> Tensor:
@@ -72,9 +74,7 @@ def multiply(
     >>> multiply(hadamard, torch.eye(4))[1].real.tolist()
     [1.0, -1.0, 1.0, -1.0]
     """
-    n = 2 * twiddle.shape[2]
-    rows = n if rows is None else rows
-    return _apply(_phases(twiddle, increasing), x.to(twiddle.dtype), n, rows)
+    return prepare([twiddle], [increasing])[0](x, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,52 +85,85 @@ class _Phase:
     blocks: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Butterflies of size n, multiplied out and ready to be applied."""
+
+    phases: Sequence[_Phase]
+    n: int
+
+    def __call__(self, x: Tensor, *, rows: int | None = None) -> Tensor:
+        """See `multiply`."""
+        x = x.to(self.phases[0].blocks.dtype)
+        return _apply(self.phases, x, self.n, self.n if rows is None else rows)
+
+
+def prepare(twiddles: Sequence[Tensor], increasing: Sequence[bool]) -> list[Prepared]:
+    """Multiply out the butterflies of several products of one size, in as many steps as of one.
+
+    Args:
+        twiddles: see `multiply`; depths may differ.
+        increasing: direction of the first butterfly of each.
+    """
+    parts, ups = [], []
+    for twiddle, up in zip(twiddles, increasing, strict=True):
+        for butterfly in twiddle.unbind():
+            # Decreasing ones are transposed increasing ones.
+            parts.append(butterfly if up else butterfly.mT)
+            ups.append(up)
+            up = not up
+    stack = torch.stack(parts)
+    n = 2 * stack.shape[2]
+    widths = _widths(stack.shape[1])
+    merged = [_merge(stack, widths, group).unbind() for group in range(len(widths))]
+    found, at = [], 0
+    for twiddle in twiddles:
+        phases: list[_Phase] = []
+        for index in range(at, at + len(twiddle)):
+            for group in range(len(widths)) if ups[index] else reversed(range(len(widths))):
+                blocks = merged[group][index]
+                blocks = blocks if ups[index] else blocks.mT
+                if phases and phases[-1].group == group:
+                    blocks = blocks @ phases.pop().blocks
+                phases.append(_Phase(group, blocks))
+        at += len(twiddle)
+        found.append(Prepared(phases, n))
+    return found
+
+
 @lru_cache(maxsize=64)
 def _widths(levels: int) -> tuple[int, ...]:
     """Levels of each group, from the lowest bits up, as even as can be.
 
-    >>> _widths(10)
-    (3, 3, 4)
+    >>> _widths(7), _widths(10)
+    ((7,), (3, 3, 4))
     """
-    groups = max(1, -(-levels // WIDEST))
+    groups = 1 if levels <= WHOLE else -(-levels // WIDEST)
     return tuple((levels + g) // groups for g in range(groups))
 
 
-def _phases(twiddle: Tensor, increasing: bool) -> list[_Phase]:
-    """All factors, multiplied out group by group, in the order they are applied."""
-    widths = _widths(twiddle.shape[1])
-    phases: list[_Phase] = []
-    for butterfly in twiddle:
-        groups = range(len(widths)) if increasing else reversed(range(len(widths)))
-        for group in groups:
-            blocks = _merge(butterfly, widths, group, increasing)
-            if phases and phases[-1].group == group:
-                blocks = blocks @ phases.pop().blocks
-            phases.append(_Phase(group, blocks))
-        increasing = not increasing
-    return phases
+def _merge(stack: Tensor, widths: Sequence[int], group: int) -> Tensor:
+    """The product of one group's factors in each of the increasing butterflies ``[b, m, …]``.
 
-
-def _merge(butterfly: Tensor, widths: Sequence[int], group: int, increasing: bool) -> Tensor:
-    """The product of one group's factors, ``[*others, r, r]``, other groups from the top down."""
-    if not increasing:
-        return _merge(butterfly.mT, widths, group, True).mT
-    low, width = sum(widths[:group]), widths[group]
+    Returns:
+        ``[b, *others, r, r]``, other groups from the top down.
+    """
+    low, width, many = sum(widths[:group]), widths[group], len(stack)
     blocks = None
     for a in range(width):
         # Axes: bits above the group, its bits above the level, those below, bits below the group.
-        factor = butterfly[low + a].view(-1, 2 ** (width - 1 - a), 2**a, 2**low, 2, 2)
-        factor = factor.permute(0, 1, 3, 4, 2, 5).unsqueeze(-1)  # …, out, row, in, 1
+        factor = stack[:, low + a].reshape(many, -1, 2 ** (width - 1 - a), 2**a, 2**low, 2, 2)
+        factor = factor.permute(0, 1, 2, 4, 5, 3, 6).unsqueeze(-1)  # …, out, row, in, 1
         if blocks is None:
             blocks = factor
         else:
-            halves = blocks.view(len(blocks), -1, 2, *blocks.shape[2:])
-            halves = halves.permute(0, 1, 3, 4, 2, 5)  # …, row, in, column
-            blocks = factor * halves.unsqueeze(3)
-        blocks = blocks.flatten(5, 6).flatten(3, 4).contiguous()
+            halves = blocks.view(*blocks.shape[:2], -1, 2, *blocks.shape[3:])
+            halves = halves.permute(0, 1, 2, 4, 5, 3, 6)  # …, row, in, column
+            blocks = factor * halves.unsqueeze(4)
+        blocks = blocks.flatten(6, 7).flatten(4, 5).contiguous()
     assert blocks is not None  # no group is empty
     others = [2**w for w in (*reversed(widths[group + 1 :]), *reversed(widths[:group]))]
-    return blocks.reshape(*others, 2**width, 2**width)
+    return blocks.reshape(many, *others, 2**width, 2**width)
 
 
 def _apply(phases: Sequence[_Phase], x: Tensor, n: int, rows: int) -> Tensor:
@@ -155,7 +188,10 @@ def _apply(phases: Sequence[_Phase], x: Tensor, n: int, rows: int) -> Tensor:
         # The group's axis moves next to the vectors; if it was the first, nothing is copied.
         z = z.movedim(at, -2)
         lead = z.shape[:-2]
-        product = cast(Tensor, _Product.apply(_stacked(blocks), _stacked(z)))
+        if blocks.dim() == 2:
+            product = blocks @ z
+        else:
+            product = cast(Tensor, _Product.apply(_stacked(blocks), _stacked(z)))
         z = product.view(*lead, blocks.shape[-2], -1)
         order.append(phase.group)
     z = z.permute(*(order.index(g) for g in sorted(order, reverse=True)), -1)

@@ -31,16 +31,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dashzoo_search.errors import UnsupportedLayer
-from dashzoo_search.ops.butterfly import multiply, pair_indices
+from dashzoo_search.ops.butterfly import Prepared, pair_indices, prepare
 from dashzoo_search.xd_choice import DEEPEST
 
-__all__ = ["Kaleidoscope", "bit_reversed", "each_axis"]
+__all__ = ["Columns", "Kaleidoscope", "bit_reversed", "each_axis", "prepared"]
 
 Norm = Literal["backward", "ortho", "forward"]
 
@@ -173,10 +174,7 @@ class Kaleidoscope(nn.Module):
             rows: of the product that are wanted, the first ones; None: all n.
             stride: between those of them that are kept.
         """
-        if self.levels == 0:
-            return x.to(self.twiddle.dtype.to_complex())
-        twiddle = torch.view_as_complex(self.twiddle)
-        return multiply(twiddle, x, increasing=self.increasing, rows=rows)[::stride]
+        return prepared([self])[0](x, rows=rows, stride=stride)
 
     def dense(self) -> Tensor:
         """The matrix, complex ``[n, n]``."""
@@ -221,6 +219,32 @@ class Kaleidoscope(nn.Module):
         every = [butterflies.get(b, _identity(self.size)) for b in range(self.depth)]
         with torch.no_grad():
             self.twiddle.copy_(torch.view_as_real(torch.stack(every)))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A matrix ready to be multiplied; None is the only one of size 1."""
+
+    butterflies: Prepared | None
+
+    def __call__(self, x: Tensor, *, rows: int | None = None, stride: int = 1) -> Tensor:
+        """See `Kaleidoscope.columns`."""
+        if self.butterflies is None:
+            return x.to(x.dtype.to_complex())
+        return self.butterflies(x, rows=rows)[::stride]
+
+
+def prepared(matrices: Sequence[Kaleidoscope]) -> list[Columns]:
+    """Multiply out the butterflies of ``matrices``, those of one size together."""
+    made: dict[int, Prepared] = {}
+    for size in {matrix.size for matrix in matrices} - {1}:
+        alike = [index for index, matrix in enumerate(matrices) if matrix.size == size]
+        found = prepare(
+            [torch.view_as_complex(matrices[index].twiddle) for index in alike],
+            [matrices[index].increasing for index in alike],
+        )
+        made |= dict(zip(alike, found, strict=True))
+    return [Columns(made.get(index)) for index in range(len(matrices))]
 
 
 def bit_reversed(size: int) -> Tensor:

@@ -38,7 +38,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.circulant import Circulant
-from dashzoo_search.ops.kaleidoscope import Kaleidoscope, each_axis
+from dashzoo_search.ops.kaleidoscope import Columns, Kaleidoscope, each_axis, prepared
 from dashzoo_search.ops.taps import index_tensor
 
 __all__ = ["XDConv"]
@@ -239,11 +239,14 @@ class XDConv(nn.Module):
 
     def spectrum(self) -> Tensor:
         """L w, complex ``[*N, g, c / g, o / g]``, its axes from the last to the first."""
+        return self._spectrum(prepared(list(self._each(self.L))))
+
+    def _spectrum(self, matrices: Sequence[Columns]) -> Tensor:
         split = self.weight.unflatten(0, (self.groups, -1))  # type: ignore[no-untyped-call]
         taps = split.permute(*range(3, split.dim()), 0, 2, 1)
         products = [
             partial(torch.matmul, self._columns(matrix, axis))
-            for axis, matrix in zip(self.axes, self._each(self.L), strict=True)
+            for axis, matrix in zip(self.axes, matrices, strict=True)
         ]
         return each_axis(taps.to(self.weight.dtype.to_complex()), products)
 
@@ -251,13 +254,12 @@ class XDConv(nn.Module):
     def _each(matrices: nn.ModuleList) -> Iterator[Kaleidoscope]:
         return (matrix for matrix in matrices if isinstance(matrix, Kaleidoscope))
 
-    @staticmethod
-    def _columns(matrix: Kaleidoscope, axis: Circulant) -> Tensor:
+    def _columns(self, matrix: Columns, axis: Circulant) -> Tensor:
         """Of L only the columns that taps stand at, ``[N, k]``."""
-        like = matrix.twiddle
+        like = self.weight
         places = index_tensor(axis.places, like.device)
-        eye = torch.eye(axis.length, dtype=like.dtype, device=like.device)
-        return matrix.columns(eye[:, places])
+        eye = torch.eye(axis.length, dtype=like.dtype.to_complex(), device=like.device)
+        return matrix(eye[:, places])
 
     def _compute(self, x: Tensor) -> Tensor:
         batch = len(x)
@@ -266,11 +268,15 @@ class XDConv(nn.Module):
             x = F.pad(x, wraps, mode="circular")
         # Samples first, so that every product runs along whole rows of batch and channels.
         z = x.flatten(0, 1).flatten(1).t().contiguous().view(*x.shape[2:], -1)
-        z = each_axis(z, [m.columns for m in self._each(self.M)])
-        z = self._mix(z.view(*z.shape[:-1], batch, self.in_channels), self.spectrum())
+        sides = prepared([m for side in (self.K, self.L, self.M) for m in self._each(side)])
+        dims = len(self.axes)
+        z = each_axis(z.to(self.weight.dtype.to_complex()), sides[2 * dims :])
+        z = self._mix(
+            z.view(*z.shape[:-1], batch, self.in_channels), self._spectrum(sides[dims : 2 * dims])
+        )
         back = [
-            partial(k.columns, rows=axis.reach, stride=axis.stride)
-            for axis, k in zip(self.axes, self._each(self.K), strict=True)
+            partial(k, rows=axis.reach, stride=axis.stride)
+            for axis, k in zip(self.axes, sides[:dims], strict=True)
         ]
         y = each_axis(z, back[::-1]).real
         y = y.flatten(0, -2).t().reshape(batch, self.out_channels, *(a.outputs for a in self.axes))
