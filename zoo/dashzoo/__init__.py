@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dashzoo.steps.card import card
     from dashzoo.steps.compare import compare
     from dashzoo.steps.export import export
+    from dashzoo.steps.report import report
     from dashzoo.steps.run import run
     from dashzoo.steps.search import search
     from dashzoo.steps.train import train
@@ -48,6 +49,7 @@ _HOMES = {
     "load": "dashzoo.loading",
     "predict": "dashzoo.prediction",
     "publish": "dashzoo.publishing",
+    "report": "dashzoo.steps.report",
     "run": "dashzoo.steps.run",
     "search": "dashzoo.steps.search",
     "sign": "dashzoo.signing",
@@ -67,6 +69,7 @@ __all__ = [
     "load",
     "predict",
     "publish",
+    "report",
     "run",
     "search",
     "sign",

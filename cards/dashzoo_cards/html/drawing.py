@@ -16,8 +16,8 @@ from dashzoo_cards.markdown import line
 __all__ = ["Drawing", "Series", "line_chart", "ticks"]
 
 MOST_POINTS = 240
-WIDTH, HEIGHT = 340, 210
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 12, 40
+WIDTH, HEIGHT = 400, 236
+LEFT, RIGHT, TOP, BOTTOM = 50, 8, 12, 44
 
 
 class Drawing:
@@ -35,9 +35,7 @@ class Drawing:
 <rect x="1" width="8" class="ours"/></svg>')
     """
 
-    def __init__(
-        self, width: float, height: float, *, title: str, stretched: bool = False
-    ) -> None:
+    def __init__(self, width: float, height: float, *, title: str, stretched: bool = False) -> None:
         self.width, self.height = width, height
         size = {"width": width, "height": height}
         shape = {"preserveAspectRatio": "none"} if stretched else size
@@ -105,7 +103,9 @@ def line_chart(
         low, high = min(low, marks[0]), max(high, marks[-1])
 
     def y_of(value: float) -> float:
-        share = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
+        share = (
+            math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
+        )
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
     count = max((len(each.values) for each in series), default=1)
@@ -123,7 +123,7 @@ def line_chart(
                 "text",
                 f"{mark:g}",
                 x=x_of(mark - 1),
-                y=HEIGHT - BOTTOM + 17,
+                y=HEIGHT - BOTTOM + 19,
                 text_anchor="middle",
                 class_="soft",
             )

@@ -11,7 +11,7 @@ from dashzoo_cards.markdown import Markdown
 
 __all__ = ["prose"]
 
-_TOKENS = re.compile(r"\\(?P<mark>.)|`(?P<code>[^`]*)`|\*\*(?P<bold>.+?)\*\*")
+_TOKENS = re.compile(r"\\(?P<mark>.)|`(?P<code>[^`]*)`|\*\*(?P<bold>(?:\\.|[^\\])+?)\*\*")
 
 
 def prose(text: Markdown) -> Markup:

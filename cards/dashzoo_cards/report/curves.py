@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashzoo_cards.facts import Facts
@@ -51,8 +51,8 @@ def learning(facts: Facts, curves: Sequence[Curve]) -> tuple[Panel, ...]:
     final = [curve for curve in rest if not curve.stage.endswith(", judged")]
     judged = [curve for curve in rest if curve.stage.endswith(", judged")]
     for name, members in (("Training", final), ("The shorter trainings that were judged", judged)):
-        for start in range(0, len(members), len(_LOOKS)):
-            groups.append((name, members[start : start + len(_LOOKS)]))
+        starts = range(0, len(members), len(_LOOKS))
+        groups += [(name, members[start : start + len(_LOOKS)]) for start in starts]
     return tuple(_panel(facts, name, members) for name, members in groups if members)
 
 
@@ -68,7 +68,9 @@ def settling(facts: Facts) -> tuple[Settled, ...]:
 def _panel(facts: Facts, name: str, curves: Sequence[Curve]) -> Panel:
     metric = facts.objective.metric
     looks = {"search": "ours", "train": "ours", "default kernels": "theirs"}
-    free = [look for look in _LOOKS if look not in {looks.get(c.stage.split(",")[0]) for c in curves}]
+    free = [
+        look for look in _LOOKS if look not in {looks.get(c.stage.split(",")[0]) for c in curves}
+    ]
     styles, taken = [], set[str]()
     for curve in curves:
         look = looks.get(curve.stage.split(",")[0], "")
@@ -78,12 +80,12 @@ def _panel(facts: Facts, name: str, curves: Sequence[Curve]) -> Panel:
         styles.append(look)
     both = [
         [
-            Series(name=line(curve.stage), values=values, look=look)
+            Series(name=_called(facts, curve.stage), values=values, look=look)
             for curve, look, values in zip(curves, styles, told, strict=True)
         ]
         for told in ([c.loss for c in curves], [c.value for c in curves])
     ]
-    stages = ", ".join(line(curve.stage) for curve in curves)
+    stages = "; ".join(_called(facts, curve.stage) for curve in curves)
     return Panel(
         name=name,
         series=tuple(both[0]),
@@ -102,21 +104,30 @@ def _panel(facts: Facts, name: str, curves: Sequence[Curve]) -> Panel:
     )
 
 
+def _called(facts: Facts, stage: str) -> str:
+    """A stage as the report calls it: ``train`` is of the candidate."""
+    first, *rest = line(stage).split(",")
+    return ",".join([facts.candidate if first == "train" else first, *rest])
+
+
 def _row(facts: Facts, curve: Curve) -> tuple[str, ...]:
     metric = facts.objective.metric
     scores = [value for value in curve.value if math.isfinite(value)]
     best = max(scores, key=metric.goodness, default=math.nan)
     at = curve.value.index(best) + 1 if scores else 0
     return (
-        line(curve.stage),
+        _called(facts, curve.stage),
         f"{len(curve.loss):,}",
-        *(f"{value:.4g}" if math.isfinite(value) else "–" for value in (curve.loss[0], curve.loss[-1])),
+        *(
+            f"{value:.4g}" if math.isfinite(value) else "–"
+            for value in (curve.loss[0], curve.loss[-1])
+        ),
         f"{metric.text(best)} (epoch {at})" if scores else "–",
         metric.text(curve.value[-1]) if math.isfinite(curve.value[-1]) else "–",
     )
 
 
-def _settled(history: Sequence[tuple[int, dict[str, tuple[float, ...]]]], name: str) -> Settled:
+def _settled(history: Sequence[tuple[int, Mapping[str, tuple[float, ...]]]], name: str) -> Settled:
     rows = [layers[name] for _, layers in history if name in layers]
     width, height = 150, 70
     first, last = rows[0], rows[-1]

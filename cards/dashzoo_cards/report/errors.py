@@ -95,7 +95,9 @@ def scatter(bins: Sequence[Sequence[float]], name: str) -> Drawing:
     for true, least, middle, most in bins:
         x = left + at(true)
         drawing.add(
-            "path", d=f"M{x:.1f} {bottom - at(least):.1f}V{bottom - at(most):.1f}", class_="line ours"
+            "path",
+            d=f"M{x:.1f} {bottom - at(least):.1f}V{bottom - at(most):.1f}",
+            class_="line ours",
         )
         drawing.add("circle", cx=x, cy=bottom - at(middle), r=3.5, class_="ours")
     return drawing
@@ -120,9 +122,11 @@ def fields(facts: Facts, example: Example) -> tuple[Field, ...]:
         ("Prediction", example.prediction, both),
     ]
     if numbers:
-        shown.append(("Error, as large as it is", tuple(map(abs, gap)), tuple(map(abs, gap))))
+        shown.append(("Absolute error", tuple(map(abs, gap)), tuple(map(abs, gap))))
     else:
-        wrong = tuple(float(p != t >= 0) for p, t in zip(example.prediction, example.target, strict=True))
+        wrong = tuple(
+            float(p != t >= 0) for p, t in zip(example.prediction, example.target, strict=True)
+        )
         shown.append(("Where it is wrong", wrong, (0.0, 1.0)))
     return tuple(
         Field(name=name, drawing=_heat(name, values, scale, example), span=_span(values))
@@ -150,7 +154,9 @@ def _heat(name: str, values: Sequence[float], scale: Sequence[float], example: E
     for row in range(rows):
         begun = 0
         levels = [
-            int((values[row * columns + column] - low) / ((high - low) or 1.0) * (len(paths) - 1e-9))
+            int(
+                (values[row * columns + column] - low) / ((high - low) or 1.0) * (len(paths) - 1e-9)
+            )
             for column in range(columns)
         ]
         for column in range(1, columns + 1):
@@ -166,4 +172,4 @@ def _heat(name: str, values: Sequence[float], scale: Sequence[float], example: E
 
 
 def _span(values: Sequence[float]) -> str:
-    return f"from {min(values):.3g} to {max(values):.3g}"
+    return f"from {min(values):.3g} to {max(values):.3g}".replace("-", "−")

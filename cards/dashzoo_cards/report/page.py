@@ -14,7 +14,7 @@ from dashzoo_cards.comparison import comparison
 from dashzoo_cards.facts import Facts, load_facts
 from dashzoo_cards.html.pages import environment
 from dashzoo_cards.html.prose import prose
-from dashzoo_cards.markdown import line
+from dashzoo_cards.markdown import Markdown, line
 from dashzoo_cards.report.curves import learning, settling
 from dashzoo_cards.report.errors import confusion, fields, scatter
 from dashzoo_cards.report.kernels import atlas
@@ -51,18 +51,23 @@ class Proof:
         return self.tolerance is None or self.worst <= self.tolerance
 
 
-def render_report(bundle: Path) -> str:
+def render_report(bundle: Path, *, fault: str | None = None) -> str:
     """The report of a bundle, one HTML page that loads nothing; the same for the same files.
 
     Args:
         bundle: its folder; a run without ONNX files is told without them.
+        fault: why the bundle is not whole, if it is not.
 
     Raises:
         BadBundle: a file or field is missing or ill-typed.
     """
     facts = load_facts(bundle)
     record = load_record(bundle, kind=facts.task.kind, names=len(facts.task.classes))
-    return environment("report").get_template("report.html.j2").render(_context(facts, record))
+    return (
+        environment("report")
+        .get_template("report.html.j2")
+        .render(**_context(facts, record), fault=None if fault is None else line(fault).rstrip("."))
+    )
 
 
 def _context(facts: Facts, record: Record) -> dict[str, Any]:
@@ -72,7 +77,7 @@ def _context(facts: Facts, record: Record) -> dict[str, Any]:
         "facts": facts,
         "metric": metric,
         "tiles": list(_tiles(facts, record)),
-        "summary": prose(words.choice(facts) + comparison(facts)),
+        "summary": prose(Markdown(words.choice(facts) + comparison(facts))),
         "test_use": prose(words.test_use(facts)),
         "outputs": words.outputs(facts.task),
         "splits": _splits(facts),
@@ -200,5 +205,3 @@ def _short(count: int) -> str:
         return str(count)
     power = min(int(math.log10(count)) // 3, 4)
     return f"{count / 1000**power:.3g} {' kMGT'[power]}"
-
-

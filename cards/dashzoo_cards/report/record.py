@@ -159,7 +159,9 @@ def _numbers(
     value = fields.values.get(name)
     if not isinstance(value, list) or not value or length not in (None, len(value)):
         fields.fail(name, "a list of numbers" if length is None else f"{length:,} numbers")
-    row = Fields(fields.file, {str(i): item for i, item in enumerate(value)}, f"{fields.path}.{name}")
+    row = Fields(
+        fields.file, {str(i): item for i, item in enumerate(value)}, f"{fields.path}.{name}"
+    )
     return tuple(
         math.nan if gaps and item is None else row.number(str(i), low=low)
         for i, item in enumerate(value)

@@ -65,7 +65,8 @@ class _Live:
 
     def __init__(self, folder: Path, writer: Any) -> None:
         self._folder, self._open_writer = folder, writer
-        self._stage, self._last, self._writer = "", 0, None
+        self._stage, self._last = "", 0
+        self._writer: Any = None
         self._used: Counter[str] = Counter()
         self._skips = False
 

@@ -31,6 +31,7 @@ _COMMANDS = {
     "export": "Lower a trained network to ONNX and prove it.",
     "verify": "Check a bundle and repeat its certificate.",
     "card": "Draw the figures, write the card, seal the bundle.",
+    "report": "Tell a run in one HTML file.",
     "sign": "Sign a sealed bundle.",
     "list": "List the models of the shelf, and of the Hub.",
     "pull": "Fetch a model from the Hub, for use offline.",
