@@ -6,7 +6,7 @@ RUNTIME := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 READY   := $(VENV)/.ready
 ROOMS   := zoo search export cards
 
-.PHONY: demo test check slow wheel-test clean
+.PHONY: demo test check slow browser wheel-test clean
 
 demo: $(READY)
 	$(BIN)/dashzoo run ucr/GunPoint --out runs/gunpoint --force
@@ -16,6 +16,10 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# In Debian's chromium and chromium-driver, which .ci/run installs.
+browser: $(READY)
+	$(BIN)/python -m pytest -m browser
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -35,7 +39,7 @@ wheel-test: $(READY)
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[$(RUNTIME),tasks,openvino,dev]'
+	$(BIN)/pip install --quiet --editable '.[$(RUNTIME),tasks,openvino,dev,browser]'
 	touch $@
 
 clean:
