@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dashzoo_cards.facts import Facts
-from dashzoo_cards.figures import is_current
+from dashzoo_cards.figures import figures, is_current
 from dashzoo_cards.page import render_card
 
 __all__ = ["in_card", "in_config", "in_export", "in_figures"]
@@ -66,8 +66,7 @@ def in_export(facts: Facts) -> Iterator[str]:
 
 def in_figures(facts: Facts, bundle: Path) -> Iterator[str]:
     """The figures against the facts they should have been drawn from."""
-    kernels = () if facts.operations else ("kernels.png",)
-    for name in (*kernels, "alpha.png") if facts.has_history else kernels:
+    for name in figures(facts):
         path = bundle / "figures" / name
         if not path.is_file():
             yield f"figures/{name} is missing; write the card again"

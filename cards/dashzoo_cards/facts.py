@@ -18,6 +18,7 @@ from typing import Any, Self
 from dashzoo_cards.exported import Export
 from dashzoo_cards.fields import Fields, read_json
 from dashzoo_cards.history import Provenance, Recipe, Search
+from dashzoo_cards.reproduce import Asked
 from dashzoo_cards.results import Layer, Objective, Outcome, Published, Selection, Task
 from dashzoo_search.errors import BadBundle, BadSpace, BadSpec
 from dashzoo_search.spec import KernelSpec, SearchSpace
@@ -74,6 +75,7 @@ class Facts:
     ``default`` when the backbone's own kernels were not trained, ``export`` without ONNX.
     ``kept`` maps layers that were left as they are to the reason. ``selection`` is
     None when there was nothing to decide, and the searched network is the one that is shipped.
+    ``asked`` is what the commands were told, None where no command makes the bundle again.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Facts:
     test_reads: int
     search: Search | None
     recipe: Recipe
+    asked: Asked | None
     seed: int
     provenance: Provenance
     published: tuple[Published, ...]
@@ -204,6 +207,7 @@ def load_facts(bundle: Path, *, files: bool = True) -> Facts:
         test_reads=results.integer("test_reads"),
         search=None if search is None else Search.read(search),
         recipe=Recipe.read(results.inside("recipe")),
+        asked=Asked.read(results),
         seed=results.integer("seed"),
         provenance=Provenance.read(results.inside("provenance")),
         published=tuple(map(Published.read, results.each("published"))),

@@ -1,23 +1,33 @@
 """The figures of a card: the kernels layer by layer, and how the search settled on them.
 
-Both are PNGs about 1200 px across, drawn from `Facts` alone. The same facts and the same
-matplotlib give the same bytes; `is_current` says whether a PNG was drawn from given facts.
+Those that set numbers beside each other are `compared`'s; `FIGURES` has them all. They are PNGs
+about 1200 px across, drawn from `Facts` alone. The same facts and the same matplotlib give the same
+bytes; `is_current` says whether a PNG was drawn from given facts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dashzoo_cards.canvas import DEFAULT, INK, SEARCHED, SOFT, WIDTH, Canvas
+from dashzoo_cards.compared import (
+    draw_latency,
+    draw_scores,
+    latency_dots,
+    latency_facts,
+    score_dots,
+    score_facts,
+)
 from dashzoo_cards.facts import Facts, fingerprint
 from dashzoo_cards.kernels1d import draw_rows, rows_height
 from dashzoo_cards.kernels2d import draw_panels, panels_height
 
-__all__ = ["draw_alpha", "draw_kernels", "effective_choices", "is_current"]
+__all__ = ["FIGURES", "draw_alpha", "draw_kernels", "effective_choices", "figures", "is_current"]
 
 MOST_LAYERS = 60
 MARGIN = 40
@@ -120,9 +130,14 @@ def effective_choices(weights: Sequence[float]) -> float:
 
 
 def is_current(facts: Facts, path: Path) -> bool:
-    """Whether ``path`` is a kernel or alpha figure drawn from these facts."""
-    wanted = _alpha_facts(facts) if path.name == "alpha.png" else _kernel_facts(facts)
+    """Whether ``path``, one of `FIGURES` by its name, was drawn from these facts."""
+    wanted = FIGURES[path.name].facts(facts)
     return path.is_file() and wanted.encode() in path.read_bytes()
+
+
+def figures(facts: Facts) -> tuple[str, ...]:
+    """Names of the figures that these facts hold the numbers for."""
+    return tuple(name for name, figure in FIGURES.items() if figure.there(facts))
 
 
 def _title(canvas: Canvas, text: str) -> None:
@@ -158,3 +173,21 @@ def _kernel_facts(facts: Facts) -> str:
 
 def _alpha_facts(facts: Facts) -> str:
     return fingerprint([facts.name, facts.search.alpha if facts.search else []])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A figure of the card: whether facts hold one, what draws it, and a hash of what from."""
+
+    there: Callable[[Facts], object]
+    draw: Callable[[Facts, Path], Path]
+    facts: Callable[[Facts], str]
+
+
+FIGURES: Mapping[str, Figure] = {
+    # XD-operations have no taps to draw.
+    "kernels.png": Figure(there=lambda f: not f.operations, draw=draw_kernels, facts=_kernel_facts),
+    "alpha.png": Figure(there=lambda f: f.has_history, draw=draw_alpha, facts=_alpha_facts),
+    "scores.png": Figure(there=score_dots, draw=draw_scores, facts=score_facts),
+    "latency.png": Figure(there=latency_dots, draw=draw_latency, facts=latency_facts),
+}

@@ -23,7 +23,8 @@ class Search:
     """How the kernels were searched.
 
     ``settings`` are those of the method that have a place on the card, ``believed`` says whether
-    the search started from what a scout had seen (None without one), ``alpha`` holds
+    the search started from what a scout had seen (None without one), ``started`` names the model
+    it started from, if it did from one's kernels, ``alpha`` holds
     (epoch, layer → weight or chance of each choice).
     """
 
@@ -33,6 +34,7 @@ class Search:
     method: str
     settings: Mapping[str, str | float]
     believed: bool | None
+    started: str | None
     alpha: tuple[tuple[int, Mapping[str, tuple[float, ...]]], ...]
 
     @classmethod
@@ -40,6 +42,7 @@ class Search:
         """From ``results.json:search``; raises BadBundle."""
         method = fields.one_of("method", tuple(_SETTINGS))
         scouted = fields.inside("scouted") if fields.values.get("scouted") else Fields("", {}, "")
+        started = fields.inside("started") if fields.values.get("started") else Fields("", {}, "")
         has_history = fields.values.get("alpha") is not None
         return cls(
             epochs=fields.integer("epochs"),
@@ -51,6 +54,7 @@ class Search:
                 for name, kind in _SETTINGS[method].items()
             },
             believed=scouted.values.get("believed") is True if scouted.values else None,
+            started=started.text("model") if started.values else None,
             alpha=tuple(map(_read_alpha, fields.each("alpha"))) if has_history else (),
         )
 

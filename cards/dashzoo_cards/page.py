@@ -11,12 +11,15 @@ from functools import cache
 
 import jinja2
 
-from dashzoo_cards import markdown, words
+from dashzoo_cards import compared, markdown, words
 from dashzoo_cards.comparison import comparison
+from dashzoo_cards.dots import in_words
 from dashzoo_cards.exported import Port
 from dashzoo_cards.facts import Facts
+from dashzoo_cards.figures import figures
 from dashzoo_cards.markdown import Markdown, code, percent, plain, score
 from dashzoo_cards.metadata import card_data
+from dashzoo_cards.reproduce import commands
 from dashzoo_cards.results import Outcome, Published
 
 __all__ = ["render_card"]
@@ -43,6 +46,7 @@ def render_card(facts: Facts) -> str:
             "budget": words.budget(facts),
             "choice": words.choice(facts),
             "comparison": comparison(facts),
+            "compute": words.compute(facts),
             "inits": words.inits(facts),
             "length": _length(facts),
             "limits": words.limits(facts),
@@ -62,7 +66,19 @@ def render_card(facts: Facts) -> str:
         raw_shape=raw_shape,
         onnx_shape=_onnx_shape(facts),
         folder=markdown.slug(facts.name),
+        figures=figures(facts),
+        alt_scores=in_words(
+            compared.score_dots(facts), f"Test {facts.objective.metric.name}, dots on an axis"
+        ),
+        alt_latency=in_words(compared.latency_dots(facts), "Median time of a call"),
+        engines=compared.ENGINES,
+        commands=_commands(facts),
     )
+
+
+def _commands(facts: Facts) -> Markdown:
+    """What makes the bundle anew, or nothing where its kernels were given."""
+    return Markdown(commands(facts.asked, markdown.slug(facts.name)) if facts.asked else "")
 
 
 @cache
@@ -87,6 +103,7 @@ def _metrics(facts: Facts) -> Iterator[tuple[str, str, str]]:
     way = "" if metric.larger_is_better else ", smaller is better"
     rows: dict[str, Callable[[Outcome], str]] = {
         f"test {metric.name}{way}": lambda o: score(metric, o.test.value),
+        "its 95 % interval": lambda o: _interval(facts, o),
         f"validation {metric.name}{way}": lambda o: score(metric, o.val.value),
         "test loss": lambda o: f"{o.test.loss:.4g}",
         "validation loss": lambda o: f"{o.val.loss:.4g}",
@@ -96,9 +113,16 @@ def _metrics(facts: Facts) -> Iterator[tuple[str, str, str]]:
         "training time": lambda o: words.seconds(o.seconds),
         "training CPU time": lambda o: words.seconds(o.cpu_seconds),
     }
+    if not compared.counts_examples(facts):
+        del rows["its 95 % interval"]
     for label, tell in rows.items():
         default = "not trained" if facts.default is None else tell(facts.default)
         yield label, tell(facts.searched), default
+
+
+def _interval(facts: Facts, outcome: Outcome) -> str:
+    low, high = compared.interval(outcome.test.value, facts.task.counts["test"])
+    return f"{100 * low:.2f} … {percent(high)}"
 
 
 def _published_value(item: Published) -> str:

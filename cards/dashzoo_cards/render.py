@@ -12,7 +12,7 @@ from pathlib import Path
 from dashzoo_cards import differences
 from dashzoo_cards.canvas import replace_file
 from dashzoo_cards.facts import load_facts
-from dashzoo_cards.figures import draw_alpha, draw_kernels
+from dashzoo_cards.figures import FIGURES, figures
 from dashzoo_cards.metadata import card_data
 from dashzoo_cards.page import render_card
 
@@ -38,16 +38,12 @@ def write_card(bundle: Path) -> Path:
     bundle = Path(bundle)
     facts = load_facts(bundle)
     card_data(facts)  # refuse bad identifiers before anything is written
-    kernels = bundle / "figures" / "kernels.png"
-    if facts.operations:  # they have no taps to draw
-        kernels.unlink(missing_ok=True)
-    else:
-        draw_kernels(facts, kernels)
-    alpha = bundle / "figures" / "alpha.png"
-    if facts.has_history:
-        draw_alpha(facts, alpha)
-    else:
-        alpha.unlink(missing_ok=True)
+    for name, figure in FIGURES.items():
+        path = bundle / "figures" / name
+        if name in figures(facts):
+            figure.draw(facts, path)
+        else:
+            path.unlink(missing_ok=True)
     card = render_card(load_facts(bundle))
     return replace_file(bundle / "README.md", card.encode())
 

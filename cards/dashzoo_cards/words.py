@@ -13,6 +13,7 @@ __all__ = [
     "alt_text",
     "budget",
     "choice",
+    "compute",
     "inits",
     "limits",
     "lowering",
@@ -141,6 +142,7 @@ def search(facts: Facts) -> Markdown:
         True: ", from where a scout pointed",
         False: ", from the backbone's own kernels, which a scout did not beat",
     }[told.believed]
+    start = start if told.started is None else f", from the kernels of {plain(told.started)}"
     took = f"{seconds(told.seconds)} ({seconds(told.cpu_seconds)} CPU)"
     return Markdown(f"{told.epochs:,} epochs by {code(told.method)}{start}; {settings}; {took}")
 
@@ -167,6 +169,17 @@ def budget(facts: Facts) -> Markdown:
         f"The budgets differ: {ours:,} epochs with these kernels, {theirs:,} with the default "
         f"ones.{cost}"
     )
+
+
+def compute(facts: Facts) -> str:
+    """Processor time of all that was done, as far as it is on record."""
+    trained = [facts.default or facts.searched] if facts.unchanged else [facts.searched]
+    if facts.default is not None and not facts.unchanged:
+        trained.append(facts.default)
+    stages = [stage for stage in (facts.search, facts.selection, *trained) if stage is not None]
+    least = "at least " if any(outcome.inits for outcome in trained) else ""
+    took = seconds(sum(stage.cpu_seconds for stage in stages))
+    return f"{least}{took} of CPU time in all; emissions were not measured"
 
 
 def test_use(facts: Facts) -> Markdown:

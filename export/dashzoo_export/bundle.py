@@ -60,7 +60,7 @@ SIGNATURE = "model.sig"
 WORK = "search"
 
 _PRECISIONS = tuple(f"onnx/model.{name}.onnx" for name in ("fp16", "bf16", "int8"))
-_FIGURES = ("figures/kernels.png", "figures/alpha.png")
+_FIGURES = tuple(f"figures/{name}.png" for name in ("kernels", "alpha", "scores", "latency"))
 _WORKING = ("search.json", "supernet.safetensors", "data.npz")
 _REQUIRED = (CONFIG, WEIGHTS, RESULTS, ONNX, EXPORT, README)
 _OURS = (

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from dashzoo.steps.before import require
 from dashzoo_cards.facts import load_facts
-from dashzoo_cards.render import write_card
-from dashzoo_export.bundle import README, invalidate, seal
+from dashzoo_cards.render import check_card, write_card
+from dashzoo_export.bundle import README, check_bundle, invalidate, seal
+from dashzoo_search.errors import BadBundle
 
-__all__ = ["card"]
+__all__ = ["card", "differences"]
 
 
 def card(folder: str | PathLike[str]) -> Path:
@@ -32,3 +33,22 @@ def card(folder: str | PathLike[str]) -> Path:
     path = write_card(folder)
     seal(folder)
     return path
+
+
+def differences(folder: str | PathLike[str]) -> list[str]:
+    """Where card, figures, config and files of a bundle disagree; nothing is written.
+
+    Returns:
+        One sentence a difference; what only SHA256SUMS gives away comes where there is no other.
+
+    Raises:
+        BadBundle: a file or field the card needs is missing or ill-typed.
+    """
+    folder = Path(folder)
+    if found := check_card(folder):
+        return found
+    try:
+        check_bundle(folder)
+    except BadBundle as error:
+        return [str(error)]
+    return []
