@@ -132,8 +132,9 @@ def draw_scores(facts: Facts, path: Path) -> Path:
     if (shown := sum(not dot.here for dot in dots)) > 0:
         note += "; rings: published by others" + (", the best of them" if shown == MOST else "")
     canvas = dots_page(f"Test {metric.name} on {facts.task.name}{way}", note, len(dots))
-    pad = 0.06 * (max(dot.high for dot in dots) - min(dot.low for dot in dots)) or 0.01
-    low, high = min(dot.low for dot in dots) - pad, max(dot.high for dot in dots) + pad
+    low, high = min(dot.low for dot in dots), max(dot.high for dot in dots)
+    pad = 0.06 * (high - low) or 0.01 * abs(high) or 0.01
+    low, high = low - pad, high + pad
     ticks = round_numbers(low, high)
     if metric.percent:
         ticks = [tick for tick in ticks if 0 <= tick <= 1]
@@ -158,7 +159,8 @@ def draw_latency(facts: Facts, path: Path) -> Path:
         OSError: the file cannot be written.
     """
     dots, timing = latency_dots(facts), facts.export.timings[0] if facts.export else None
-    where = f"{timing.machine}, {timing.threads} threads" if timing else ""
+    many = "threads" if timing and timing.threads > 1 else "thread"
+    where = f"{timing.machine}, {timing.threads} {many}" if timing else ""
     canvas = dots_page("Time of one call", "dots: median, lines to the 95th percentile", len(dots))
     canvas.write(
         WIDTH - MARGIN, 34, canvas.fit(where, WIDTH / 2), ha="right", color=SOFT

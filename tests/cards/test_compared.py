@@ -132,12 +132,13 @@ class TestScores:
         image = check_picture(draw_scores(facts, tmp_path / "scores.png"))
         assert image.shape[0] < 1000
 
-    def test_all_the_same(self, make_bundle, tmp_path):
+    @pytest.mark.parametrize("value", [0.0, 3e-7, 1e18])
+    def test_all_the_same(self, make_bundle, tmp_path, value):
         def change(results):
             error_metric(results)
             results["published"] = []
             for outcome in (results["metrics"]["searched"], results["metrics"]["default"]):
-                outcome["test"]["value"] = 0.0
+                outcome["test"]["value"] = value
 
         check_picture(draw_scores(load_facts(make_bundle(change=change)), tmp_path / "scores.png"))
 
