@@ -256,7 +256,7 @@ def run_training(
         layers=rows,
         kept=kept,
         test_reads=task.test.reads,
-        breakdown=break_down(task.kind, outputs, test.y, test.X),
+        breakdown=break_down(task.kind, outputs, test.targets().numpy(), test.X),
         windows=_windows(network, task),
     )
 

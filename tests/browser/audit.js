@@ -50,6 +50,7 @@ const ground = (element) => {
   const back = colour(style.backgroundColor);
   return [...back.slice(0, 3), back[3] * opacity(element)];
 };
+const outwards = (element) => (element ? [element, ...outwards(element.parentElement)] : []);
 const rootGround = over(ground(document.body), over(ground(document.documentElement), colour(
   matchMedia("(prefers-color-scheme: dark)").matches ? "#121212" : "#fff")));
 
@@ -69,9 +70,10 @@ while (texts.nextNode()) {
   if (!box) continue;
   const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
   const stack = document.elementsFromPoint(x, y);
-  if (!stack.length) continue; // scrolled out of its own box, or a link that comes with the focus
+  if (!stack.length) continue; // a link that comes with the focus
   const from = stack.indexOf(element);
-  const behind = (from < 0 ? stack : stack.slice(from)).reverse();
+  // What has been scrolled away, or is not hit, stands on what it is inside of.
+  const behind = (from < 0 ? outwards(element) : stack.slice(from)).reverse();
   const back = behind.reduce((below, each) => over(ground(each), below), rootGround);
   const style = getComputedStyle(element);
   const paint = colour(inSvg(element) ? style.fill : style.color);

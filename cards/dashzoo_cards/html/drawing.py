@@ -17,7 +17,8 @@ __all__ = ["Drawing", "Series", "line_chart", "ticks"]
 
 MOST_POINTS = 240
 WIDTH, HEIGHT = 400, 236
-LEFT, RIGHT, TOP, BOTTOM = 50, 8, 12, 44
+RIGHT, TOP, BOTTOM = 8, 12, 44
+LETTER = 8.2  # units across, at most, of a digit at an axis
 
 
 class Drawing:
@@ -74,7 +75,7 @@ def line_chart(
     *,
     title: str,
     x_label: str,
-    text: Callable[[float], str] = lambda value: f"{value:g}",
+    text: Callable[[float], str] = lambda value: f"{value:g}".replace("-", "−"),
     floor: float | None = None,
     whole: bool = False,
 ) -> Drawing:
@@ -102,6 +103,8 @@ def line_chart(
         marks = ticks(low, high, 4, whole=whole)
         low, high = min(low, marks[0]), max(high, marks[-1])
 
+    left = 14 + LETTER * max(4, *(len(text(mark)) for mark in marks))
+
     def y_of(value: float) -> float:
         share = (
             math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
@@ -111,12 +114,12 @@ def line_chart(
     count = max((len(each.values) for each in series), default=1)
 
     def x_of(index: float) -> float:
-        return LEFT + (index + 0.5) / max(count, 1) * (WIDTH - LEFT - RIGHT)
+        return left + (index + 0.5) / max(count, 1) * (WIDTH - left - RIGHT)
 
     for mark in marks:
         y = y_of(mark)
-        drawing.add("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid")
-        drawing.add("text", text(mark), x=LEFT - 6, y=y + 4, text_anchor="end", class_="soft")
+        drawing.add("line", x1=left, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid")
+        drawing.add("text", text(mark), x=left - 6, y=y + 4, text_anchor="end", class_="soft")
     for mark in ticks(1, count, 5, whole=True):
         if 1 <= mark <= count:
             drawing.add(
@@ -127,7 +130,7 @@ def line_chart(
                 text_anchor="middle",
                 class_="soft",
             )
-    middle = (LEFT + WIDTH - RIGHT) / 2
+    middle = (left + WIDTH - RIGHT) / 2
     drawing.add("text", x_label, x=middle, y=HEIGHT - 5, text_anchor="middle", class_="soft")
     for each in series:
         path = _path(each.values, x_of, y_of, least=low if log else -math.inf)

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import html
-import re
-
-from markupsafe import Markup, escape
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from dashzoo_cards.markdown import Markdown
 
 __all__ = ["prose"]
 
-_TOKENS = re.compile(r"\\(?P<mark>.)|`(?P<code>[^`]*)`|\*\*(?P<bold>(?:\\.|[^\\])+?)\*\*")
+# All the Markdown that `words` writes; no links, no pictures, and HTML stays text.
+_INLINE = MarkdownIt("zero").enable(["escape", "entity", "emphasis", "backticks"])
 
 
 def prose(text: Markdown) -> Markup:
-    r"""Bold, code spans and escaped marks, all the Markdown that `words` writes, as HTML.
+    r"""Bold, code spans and escaped marks as HTML, everything else as the text it is.
 
     >>> prose(Markdown(r"**Neither** `conv1` nor a\_b \< c"))
     Markup('<strong>Neither</strong> <code>conv1</code> nor a_b &lt; c')
     """
-    found, end = Markup(""), 0
-    for token in _TOKENS.finditer(text):
-        found += _plain(text[end : token.start()])
-        if token["mark"] is not None:
-            found += _plain(token["mark"])
-        elif token["code"] is not None:
-            found += Markup("<code>{}</code>").format(_plain(token["code"]))
-        else:
-            found += Markup("<strong>{}</strong>").format(prose(Markdown(token["bold"])))
-        end = token.end()
-    return found + _plain(text[end:])
-
-
-def _plain(text: str) -> Markup:
-    return escape(html.unescape(text))
+    return Markup(_INLINE.renderInline(text))

@@ -80,14 +80,15 @@ def scatter(bins: Sequence[Sequence[float]], name: str) -> Drawing:
         return (value - low) / (high - low) * SIDE
 
     left, bottom = 50, SIDE + 10
+    written = {mark: f"{mark:g}".replace("-", "−") for mark in marks}
     for mark in marks:
         y, x = bottom - at(mark), left + at(mark)
         drawing.add("line", x1=left, x2=left + SIDE, y1=y, y2=y, class_="grid")
         drawing.add("line", x1=x, x2=x, y1=bottom - SIDE, y2=bottom, class_="grid")
-        drawing.add("text", f"{mark:g}", x=left - 6, y=y + 4, text_anchor="end", class_="soft")
+        drawing.add("text", written[mark], x=left - 6, y=y + 4, text_anchor="end", class_="soft")
     for mark, anchor in ((low, "start"), (high, "end")):
         x = left + at(mark)
-        drawing.add("text", f"{mark:g}", x=x, y=bottom + 17, text_anchor=anchor, class_="soft")
+        drawing.add("text", written[mark], x=x, y=bottom + 17, text_anchor=anchor, class_="soft")
     drawing.add(
         "text", "true", x=left + SIDE / 2, y=bottom + 17, text_anchor="middle", class_="soft"
     )

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dashzoo_search.rows import Array
 from dashzoo_search.tasks.kinds import Kind
 
 __all__ = ["FINEST", "break_down"]
@@ -35,7 +36,7 @@ Floats = NDArray[np.float64]
 
 
 def break_down(
-    kind: Kind, outputs: Floats, targets: NDArray[Any], samples: NDArray[Any]
+    kind: Kind, outputs: Floats, targets: NDArray[Any], samples: Array
 ) -> dict[str, Any]:
     """What results.json keeps of one reading.
 
