@@ -109,9 +109,9 @@ def shelf() -> Path:
     return Path(os.environ.get(_SHELF) or Path(__file__).parent / "shelf")
 
 
-def bundles() -> list[Path]:
-    """The folders of the shelf's models, sorted."""
-    return sorted(path.parent for path in shelf().glob("*/config.json"))
+def bundles(folder: Path | None = None) -> list[Path]:
+    """The bundles in ``folder``, or None for those of the shelf, sorted."""
+    return sorted(path.parent for path in (folder or shelf()).glob("*/config.json"))
 
 
 def catalogue(pattern: str = "*", *, remote: bool = False) -> list[Entry]:

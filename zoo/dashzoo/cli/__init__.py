@@ -40,6 +40,7 @@ _COMMANDS = {
     "bench": "Time a bundle: ONNX Runtime beside torch.",
     "publish": "Publish a checked bundle, to the Hub or to a folder.",
     "publish-all": "Publish the whole shelf to the Hub.",
+    "gallery": "Make a static site of a folder of bundles.",
     "compare": "Train a searched network and its rivals on equal terms.",
     "calibrate": "Measure what convolutions cost on this machine.",
 }
