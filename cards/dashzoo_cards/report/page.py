@@ -108,7 +108,6 @@ def _tiles(facts: Facts, record: Record) -> Iterator[tuple[str, str, str]]:
         kind = "default" if facts.shipped == "searched" else "searched"
         beside = f"{metric.text(other.test.value, 2)} with the {kind} kernels"
     yield f"Test {line(metric.name)}", metric.text(outcome.test.value, 2), beside
-    kernels = {"searched": "searched", "default": "default"}[facts.shipped]
     changed = sum(
         (layer.choice.kernel, layer.choice.dilation)
         != (layer.default_kernel, layer.default_dilation)
@@ -116,7 +115,7 @@ def _tiles(facts: Facts, record: Record) -> Iterator[tuple[str, str, str]]:
         for layer in facts.layers
     )
     of = f"the search changed {changed} of {len(facts.layers)} layers"
-    yield "Kernels shipped", kernels, of
+    yield "Shipped", facts.shipped, of
     yield "Parameters", _short(outcome.parameters), f"{outcome.parameters:,}"
     yield "MACs an example", _short(outcome.macs), f"{outcome.macs:,}"
     found = reach(facts, record.windows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dashzoo_search.measure import ACCURACY, Measure
 
@@ -23,10 +23,11 @@ class Progress:
         loss: mean training loss of the epoch.
         value: of the metric, on held-out data.
         metric: how that is read.
+        single: whether all epochs of the stage are one network's, and make a curve.
         rate: learning rate after it; None where it is not told.
         mixtures: gives the weight or chance of each choice of each layer, of a search.
-        again: whether it was done before a resume, and told then too.
-        single: whether all epochs of the stage are one network's, and make a curve.
+        again: whether it was done before a resume, and told then too. Rate and mixtures are not
+            told again, so the three make no two epochs differ.
     """
 
     stage: str
@@ -35,10 +36,10 @@ class Progress:
     loss: float
     value: float
     metric: Measure = ACCURACY
-    rate: float | None = None
-    mixtures: Mixtures | None = None
-    again: bool = False
     single: bool = True
+    rate: float | None = field(default=None, compare=False)
+    mixtures: Mixtures | None = field(default=None, compare=False)
+    again: bool = field(default=False, compare=False)
 
 
 OnEpoch = Callable[[Progress], None]
