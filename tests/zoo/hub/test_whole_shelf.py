@@ -245,6 +245,35 @@ class TestPublishAll:
         assert "set DASHZOO_SHELF" in refused("publish-all", "acme")
 
 
+class TestGallery:
+    def test_of_the_shelf_and_of_a_folder(self, shelf, tmp_path, command):
+        told = command("gallery", "--out", tmp_path / "site", "--json")
+        assert told.code == 0
+        assert told.json["models"] == ["ripples", "waves"]
+        assert "index.html" in told.json["files"]
+        out = command("gallery", shelf, "--out", tmp_path / "other", "--title", "Ours").out
+        assert out == f"A gallery of 2 models is in {tmp_path / 'other' / 'index.html'}.\n"
+        assert "<h1>Ours</h1>" in (tmp_path / "other" / "index.html").read_text()
+
+    def test_what_is_on_the_hub_with_the_same_bytes_is_loaded_from_there(
+        self, hub, shelf, tmp_path, command
+    ):
+        command("publish-all", "acme")
+        (shelf / "ripples" / "README.md").write_text("# Another\n")
+        seal(shelf / "ripples")
+        command("gallery", "--out", tmp_path / "site")
+        page = (tmp_path / "site" / "waves" / "index.html").read_text()
+        assert "dashzoo.load(&#34;acme/waves&#34;)" in page
+        page = (tmp_path / "site" / "ripples" / "index.html").read_text()
+        assert "dashzoo.load(&#34;ripples&#34;)" in page
+
+    def test_refused(self, shelf, tmp_path, refused):
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site" / "mine").touch()
+        assert "holds other files" in refused("gallery", "--out", tmp_path / "site")
+        assert "no bundle in" in refused("gallery", tmp_path / "site", "--out", tmp_path / "new")
+
+
 @pytest.mark.parametrize(
     ("text", "field"),
     [
