@@ -11,7 +11,7 @@ from dashzoo_search.measure import Measure
 
 __all__ = ["overview_table"]
 
-COLUMNS = ("default", "ours", "shipped", "uniform", "random", "dash", "rocket", "fno")
+COLUMNS = ("default", "ours", "shipped", "uniform", "random", "dash", "rocket", "fno", "xd")
 
 
 def overview_table(panels: Sequence[Panel]) -> str:

@@ -9,6 +9,7 @@
 | dash | DASH's recipe: a mixture, α on train, no price, the largest α, trained from scratch |
 | rocket | MultiROCKET-Hydra of aeon, for sequences |
 | fno | a Fourier neural operator, for fields |
+| xd | the backbone as XD-operations, see `methods.xd`; only where it is asked for |
 
 Each opens the test split once, when all is decided.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -27,10 +29,11 @@ from dashzoo_search.panel.ours import ours
 from dashzoo_search.panel.rocket import rocket
 from dashzoo_search.panel.round import Round, Ticks, cost_of
 from dashzoo_search.panel.row import Cost, Row, mean_score
-from dashzoo_search.pipeline import run_search
+from dashzoo_search.pipeline import run_search, run_training
 from dashzoo_search.search import SearchOptions, epochs_spent
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.tasks.task import Task
+from dashzoo_search.training.architecture import usual_optimizer
 from dashzoo_search.training.runtime import Stopwatch
 
 __all__ = ["CONTESTANTS", "Contestant", "pick_contestants"]
@@ -45,16 +48,18 @@ class Contestant:
         rows: names of the rows it makes.
         run: makes them.
         objection: why it has nothing to do with a task, or None; it fits all where this is None.
+        asked: whether it takes part only where it is named.
     """
 
     name: str
     rows: tuple[str, ...]
     run: Callable[[Round], Iterable[Row]]
     objection: Callable[[Task], str | None] | None = None
+    asked: bool = False
 
 
 def pick_contestants(names: Sequence[str] | None) -> tuple[Contestant, ...]:
-    """Contestants by name, in the order of the list; all for None.
+    """Contestants by name, in the order of the list; all but those to be asked for None.
 
     Raises:
         UnknownContestant: no such name.
@@ -63,7 +68,9 @@ def pick_contestants(names: Sequence[str] | None) -> tuple[Contestant, ...]:
     for name in names or ():
         if name not in known:
             raise UnknownContestant(name, known, hint=f"Take some of {', '.join(known)}.")
-    return tuple(each for each in CONTESTANTS if names is None or each.name in names)
+    if names is None:
+        return tuple(each for each in CONTESTANTS if not each.asked)
+    return tuple(each for each in CONTESTANTS if each.name in names)
 
 
 def default(round_: Round) -> list[Row]:
@@ -184,6 +191,40 @@ def fno(round_: Round) -> list[Row]:
     return [_row(round_, "fno", trained, None, train=cost, details={"backbone": name})]
 
 
+def xd(round_: Round) -> list[Row]:
+    """XD-operations: transforms and weights together, then weights alone for one training.
+
+    What it came to before the second part is in the details, as ``folded``.
+    """
+    ours = round_.options.recipe
+    optimizer = usual_optimizer(round_.task.kind)
+    spent = max(1, round_.left() - round_.recipe.epochs)
+    options = SearchOptions.of(replace(ours, epochs=spent), "xd", arch_optimizer=optimizer)
+    shared: dict[str, Any] = {
+        "objective": round_.objective,
+        "seed": round_.seed,
+        "device": round_.device,
+        "on_epoch": round_.on_epoch,
+    }
+    supernet, found = run_search(round_.task, round_.network, round_.space, options, **shared)
+    search = Cost(epochs=spent, seconds=found.seconds, cpu_seconds=found.cpu_seconds)
+    watch = Stopwatch()
+    done = run_training(
+        round_.task,
+        round_.network,
+        round_.recipe,
+        spec=found.spec,
+        supernet=supernet,
+        init="searched",
+        baseline_epochs=None,
+        **shared,
+    )
+    told = done.metrics["searched"]
+    train = cost_of(watch, told["epochs"] + told["judged_epochs"])
+    details = {"options": options.to_json(), "folded": done.folded}
+    return [round_.row("xd", told, spec=found.spec, search=search, train=train, details=details)]
+
+
 def _row(
     round_: Round, name: str, trained: Trained, spec: KernelSpec | None, **more: object
 ) -> Row:
@@ -212,4 +253,5 @@ CONTESTANTS = (
     Contestant(name="dash", rows=("dash",), run=dash),
     Contestant(name="rocket", rows=("rocket",), run=rocket, objection=_no_sequences),
     Contestant(name="fno", rows=("fno",), run=fno, objection=_no_fields),
+    Contestant(name="xd", rows=("xd",), run=xd, asked=True),
 )

@@ -16,7 +16,7 @@ from dashzoo_search.errors import BadData
 from dashzoo_search.ops.xd import XDConv
 from dashzoo_search.training.steps import Stepped, one_cycle
 
-__all__ = ["Architect", "ArchitectureOptimizer", "architecture_of"]
+__all__ = ["Architect", "ArchitectureOptimizer", "architecture_of", "usual_optimizer"]
 
 ArchitectureOptimizer = Literal["adam", "sgd"]
 _RATES: Mapping[str, float] = {"adam": 1e-3, "sgd": 0.1}
@@ -62,6 +62,15 @@ class Architect:
             optimizer = torch.optim.SGD(parameters, lr=self.rate, momentum=0.5)
         schedule = LambdaLR(optimizer, lambda step: one_cycle(step, steps))
         return Stepped(parameters=parameters, optimizer=optimizer, schedule=schedule)
+
+
+def usual_optimizer(kind: str) -> ArchitectureOptimizer:
+    """What is taken for a kind of problem where nothing is said: as published.
+
+    >>> usual_optimizer("dense_regression")
+    'sgd'
+    """
+    return "sgd" if kind == "dense_regression" else "adam"
 
 
 def architecture_of(network: nn.Module) -> Iterator[nn.Parameter]:

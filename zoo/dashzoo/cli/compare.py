@@ -19,7 +19,8 @@ from dashzoo.cli.options import export_json, given, machine_options
 @click.option(
     "--contestants",
     metavar="NAME,…",
-    help="ours, default, uniform, random, dash, rocket, fno; default: all that fit the task.",
+    help="ours, default, uniform, random, dash, rocket, fno, xd; default: all that fit the task, "
+    "but xd.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of training one network.")
 @click.option("--search-epochs", type=click.IntRange(1), help="Epochs of our search.")

@@ -26,6 +26,7 @@ from dashzoo_search.search import SearchOptions
 from dashzoo_search.spec import SearchSpace
 from dashzoo_search.tasks import DataOptions, Task
 from dashzoo_search.training import world
+from dashzoo_search.training.architecture import usual_optimizer
 from dashzoo_search.training.objective import Objective
 from dashzoo_search.training.precision import resolve_precision
 from dashzoo_search.training.recipe import Recipe
@@ -151,8 +152,8 @@ def plan_search(
         len(task.train), batch_size=batch_size, lr=lr, weight_decay=weight_decay, precision=numbers
     )
     limit_threads(threads, work=batch_macs(network, task, recipe.batch_size))
-    if operator == "xd":  # as published: SGD for fields, Adam for images
-        how.setdefault("arch_optimizer", "sgd" if task.kind == "dense_regression" else "adam")
+    if operator == "xd":
+        how.setdefault("arch_optimizer", usual_optimizer(task.kind))
     # A step of a mixture costs several of a plain network's; one of a path as much as one.
     usual = max(1, recipe.epochs // 2) if method == "mixture" else recipe.epochs
     options = SearchOptions.of(replace(recipe, epochs=epochs or usual), method or "paths", **how)

@@ -1,0 +1,113 @@
+"""`--operator xd` from the command line to a bundle, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.numpy import load_file
+
+import dashzoo
+from dashzoo_cards.render import check_card
+from dashzoo_export.bundle import EXPORT, RESULTS
+from dashzoo_search.errors import TrainingFailed
+
+WORDS = ["--operator", "xd", "--backbone", "chain1d", "--backbone-arg", "width=2", "--threads", 1]
+RUN = {
+    "operator": "xd",
+    "backbone": "chain1d",
+    "backbone_args": {"width": 2},
+    "batch_size": 9,
+    "threads": 1,
+    "search_epochs": 2,
+    "epochs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(sequence_file, tmp_path_factory):
+    """Shipped whatever validation says."""
+    out = tmp_path_factory.mktemp("xd") / "waves"
+    return dashzoo.run(sequence_file, out, ship="searched", **RUN)
+
+
+def test_a_bundle_says_what_it_is(bundle) -> None:
+    results = json.loads((bundle / RESULTS).read_text())
+    assert results["test_reads"] == 1
+    assert results["recipe"]["init"] == "searched"
+    assert results["space"] is None
+    assert {row["xd"]["depth"] for row in results["layers"]} == {3}
+    size = results["layers"][0]["xd"]
+    assert size["length"][-1] >= size["size"][-1]
+    found, default = (results["metrics"][name] for name in ("searched", "default"))
+    assert found["parameters"] > default["parameters"]
+    assert found["macs"] > default["macs"]
+    assert default["epochs"] == RUN["search_epochs"] + found["epochs"]
+    forms = {
+        layer["form"] for layer in json.loads((bundle / EXPORT).read_text())["lowering"].values()
+    }
+    assert forms == {"xd_dense"}
+    assert check_card(bundle) == []
+    card = (bundle / "README.md").read_text()
+    assert "XD-operations" in card
+    assert "searched kernels" not in card
+    assert not (bundle / "figures" / "kernels.png").exists()
+
+
+def test_it_is_rebuilt_by_timm_and_proved_again(bundle) -> None:
+    net = dashzoo.load(bundle)
+    theirs = timm.create_model(f"local-dir:{bundle}", pretrained=True).eval()
+    x = net.example_input(tuple(json.loads((bundle / RESULTS).read_text())["task"]["size"]))
+    with torch.no_grad():
+        assert torch.equal(net(x + 1), theirs(x + 1))
+    assert dashzoo.verify(bundle)["real_samples"]
+
+
+def test_a_killed_search_goes_on_to_the_same_bits(sequence_file, tmp_path) -> None:
+    options = {**RUN, "epochs": 3, "checkpoint_every": 0.0, "name": "x"}
+    del options["search_epochs"]
+
+    def stop(progress) -> None:
+        if progress.epoch == 2:
+            raise TrainingFailed("stopped here")
+
+    with pytest.raises(TrainingFailed):
+        dashzoo.search(sequence_file, tmp_path / "killed", on_epoch=stop, **options)
+    dashzoo.search(sequence_file, tmp_path / "killed", **options)
+    dashzoo.search(sequence_file, tmp_path / "whole", **options)
+    ours, theirs = (
+        load_file(tmp_path / name / "search" / "supernet.safetensors")
+        for name in ("killed", "whole")
+    )
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--kernels", "3"], "leave --kernels and --dilations out"),
+        (["--dilations", "1,2"], "leave --kernels and --dilations out"),
+        (["--method", "paths"], "--method is how kernels are searched"),
+        (["--explore", "1"], "explore is an option of --method paths"),
+        (["--layers", "stem*"], "No convolution of the backbone is called 'stem*'"),
+        (["--layers", "fc"], "No convolution of the backbone is called 'fc'"),
+        (["--arch-lr", "0"], "arch_lr must be a positive number"),
+        (["--xd-depth", "5"], "5 is not in the range"),
+        (["--xd-depth", "0"], "0 is not in the range"),
+        (["--tune", "1"], "Only searched kernels are tuned"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(refused, sequence_file, tmp_path, words, told) -> None:
+    assert told in refused("run", sequence_file, "--out", tmp_path / "out", *WORDS, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_operations_without_them(refused, sequence_file, tmp_path) -> None:
+    for words in (["--xd-depth", 1], ["--arch-lr", 1], ["--arch-optimizer", "sgd"]):
+        told = refused("search", sequence_file, "--out", tmp_path / "out", *words)
+        assert "is an option of --operator xd, not of paths" in told
+    assert list(tmp_path.iterdir()) == []
