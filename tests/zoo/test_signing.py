@@ -193,6 +193,7 @@ class TestVerify:
         path.write_bytes(path.read_bytes()[:kept])
         told = refused("verify", signed, "--public-key", keys["ann"][1])
         assert told.startswith("model.sig is damaged")
+        assert told.endswith("; get bundle and key from their author again.")
 
     @pytest.mark.parametrize("text", ["{}", '{"mediaType": 1}', "[]", "null", '"x"'])
     def test_json_that_is_no_signature(self, signed, keys, text):

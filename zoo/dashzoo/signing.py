@@ -33,6 +33,8 @@ from dashzoo_search.errors import BadBundle, BadData, MissingRuntime
 
 __all__ = ["check_signature", "sign"]
 
+_AGAIN = "get bundle and key from their author again"
+
 
 def sign(
     folder: str | PathLike[str], key: str | PathLike[str], *, password: str | None = None
@@ -104,7 +106,10 @@ def check_signature(folder: Path, public_key: Path) -> None:
             f"{folder} is not signed; sign it with 'dashzoo sign', or leave out --public-key",
             field=SIGNATURE,
         )
-    read_json(folder / SIGNATURE)
+    try:
+        read_json(folder / SIGNATURE)
+    except BadBundle as error:
+        raise BadBundle(f"{error}; {_AGAIN}", field=SIGNATURE) from error
     try:
         with contextlib.redirect_stdout(sys.stderr):  # where the library prints its warnings
             config.verify(folder, folder / SIGNATURE)
@@ -112,9 +117,7 @@ def check_signature(folder: Path, public_key: Path) -> None:
         why = f"was not made with the private key of {public_key}"
         if files.asked:
             why = "is by that key, but of other files"
-        raise BadBundle(
-            f"{SIGNATURE} {why}; get bundle and key from their author again", field=SIGNATURE
-        ) from error
+        raise BadBundle(f"{SIGNATURE} {why}; {_AGAIN}", field=SIGNATURE) from error
 
 
 def _require_library() -> Any:
