@@ -53,16 +53,20 @@ class Anchors:
         self.behind = {name: [0.0] * len(layer.choices) for name, layer in layers.items()}
         self.uniform: dict[str, int] = {}
 
-    def start(self, name: str, index: int) -> None:
-        """Anchor a layer at a choice whose dilation is settled; its own kernel stays alive too."""
+    def start(self, name: str, index: int, *, settled: bool) -> None:
+        """Anchor a layer at a choice.
+
+        Where its dilation is settled, only its own kernel stays alive beside those of that one.
+        """
         layer = self._layers[name]
-        dilation = layer.choices[index].dilation
         self.anchor[name] = index
-        self.alive[name] = [
-            other
-            for other, choice in enumerate(layer.choices)
-            if choice.dilation == dilation or other == layer.first
-        ]
+        if settled:
+            dilation = layer.choices[index].dilation
+            self.alive[name] = [
+                other
+                for other, choice in enumerate(layer.choices)
+                if choice.dilation == dilation or other == layer.first
+            ]
 
     def explore(self, generator: torch.Generator) -> None:
         """Draw a path."""

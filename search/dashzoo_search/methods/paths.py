@@ -10,9 +10,9 @@ share weights and can only be told apart once it is settled, then sizes. After t
 layer stays at its anchor and the network trains on, so that its weights can be kept.
 
 Before that a `scout` may say where to start, and settle the dilations: layers that only pay off
-together are not found one at a time. So may the kernels of a like task; then no scout is sent. A
-choice explored in few steps is scored worse than it would do alone, so the method errs towards the
-kernels it starts from.
+together are not found one at a time. So may the kernels of a like task; then no scout is sent, and
+nothing is settled. A choice explored in few steps is scored worse than it would do alone, so the
+method errs towards the kernels it starts from.
 
 Relatives: single-path one-shot search (Guo et al., ECCV 2020), its fairness by sampling, and
 selection by perturbing a trained supernet (Wang et al., ICLR 2021). The anchor, the order of the
@@ -148,7 +148,8 @@ def search_paths(
         ledger = Ledger.open(supernet, fitted.X.shape[2:], options, device=device)
     anchors = Anchors(layers, explore=options.explore, confidence=options.confidence, ledger=ledger)
     if options.start is not None:
-        _start(anchors, supernet, options.start)
+        # Found on other data, so nothing is settled by it.
+        _start(anchors, supernet, options.start, settled=False)
     scouted = None
     if builds is not None and options.scout > 0:
         scouted = scout(
@@ -163,7 +164,7 @@ def search_paths(
             on_epoch=on_epoch,
         )
         if scouted.believed:
-            _start(anchors, supernet, scouted.spec)
+            _start(anchors, supernet, scouted.spec, settled=True)
     judge = Judge(supernet, heldout, objective)
     rounds = sorted({max(1, round(share * recipe.epochs)) for share in ROUNDS})
     every = max(1, recipe.epochs // 20)
@@ -211,10 +212,10 @@ def search_paths(
     )
 
 
-def _start(anchors: Anchors, supernet: Supernet, spec: KernelSpec) -> None:
+def _start(anchors: Anchors, supernet: Supernet, spec: KernelSpec, *, settled: bool) -> None:
     for name, choice in spec.layers.items():
         if name in supernet.layers and choice in (choices := supernet.choices(name)):
-            anchors.start(name, choices.index(choice))
+            anchors.start(name, choices.index(choice), settled=settled)
 
 
 def _best_uniform(

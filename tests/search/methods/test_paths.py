@@ -92,10 +92,7 @@ def test_a_start_is_where_the_search_stands_without_a_scout():
     first = result.history[0]["layers"]
     chances = dict(zip(supernet.choices(name), first[name], strict=True))
     assert max(chances, key=chances.__getitem__) == there
-    own = supernet.choices(name)[supernet.layers[name].first]
-    assert {c for c, chance in chances.items() if chance and c.dilation != (6,)} == {own}
-    others = [n for n in supernet.layers if n != name]
-    assert all(min(first[n]) > 0 for n in others)
+    assert all(min(first[n]) > 0 for n in supernet.layers)  # nothing is settled by it
     assert not result.scouted
 
 

@@ -1,7 +1,7 @@
 """Where a search starts that is told of a model: at its kernels, in place of a scout.
 
-Kernels go with layers, so they apply to any width of the same backbone. They are taken as a scout's
-are that was believed: each layer's dilation is settled, its own kernel stays in play, and the final
+Kernels go with layers, so they apply to any width of the same backbone. The layers are anchored at
+them while every choice stays in play, so a start that was of no use is left again; and the final
 choice on held-out data still decides against the backbone's default kernels. What is saved are the
 scout's two trainings.
 """
