@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from dashzoo.steps.report import report
@@ -60,3 +62,30 @@ def test_pictures_are_drawn_where_they_stand(open_page, reports):
         "getComputedStyle(p).fill !== 'none')"
     )
     assert inked
+
+
+NAMES = [
+    "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">",
+    "</title></svg></style>\"' onload=\"document.title = 'taken'\" x='",
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3,
+    "日本語 العربية 𝔘𝔫𝔦 \u202e",
+]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hostile_name_does_and_breaks_nothing(open_page, bundle, tmp_path, name, width):
+    results = json.loads((bundle / "results.json").read_text())
+    results["name"] = name
+    results["task"] |= {"name": name, "source": name}
+    results["task"]["classes"] = [f"{n} {name}" for n in range(3)]
+    results["curves"][0]["stage"] = name
+    results["published"] = [{"method": name, "metric": "accuracy", "value": 0.5, "source": name}]
+    (bundle / "results.json").write_text(json.dumps(results))
+    page = open_page(report(bundle, tmp_path / "hostile.html"), width=width).open_details()
+    assert page.console() == []
+    assert page.requests() == []
+    assert page.faults() == []
+    assert page.evaluate("document.title") != "taken"
+    assert page.evaluate("document.querySelectorAll('script, img').length") == 0
+    assert "not whole" in page.evaluate("document.querySelector('header').textContent")
