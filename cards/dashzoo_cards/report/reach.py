@@ -69,7 +69,7 @@ def reach(facts: Facts, windows: Mapping[str, tuple[int, int]]) -> Reach | None:
         steps.append((name, searched, default))
     lines = [
         Series(name="default kernels", values=[step[2] for step in steps], look="theirs"),
-        Series(name="these kernels", values=[step[1] for step in steps], look="ours"),
+        Series(name=facts.candidate, values=[step[1] for step in steps], look="ours"),
         Series(name="input", values=[size] * len(steps), look="third"),
     ]
     axis = "length" if facts.task.dims == 1 else "side"
@@ -81,8 +81,8 @@ def reach(facts: Facts, windows: Mapping[str, tuple[int, int]]) -> Reach | None:
         exact=exact,
         drawing=line_chart(
             lines,
-            title=f"Receptive field layer by layer: {searched:,} samples in the end with these "
-            f"kernels, {default:,} with the default ones, input {axis} {size:,}",
+            title=f"Receptive field layer by layer: {searched:,} samples in the end with "
+            f"{facts.candidate}, {default:,} with the default ones, input {axis} {size:,}",
             x_label="convolution or pooling, from the input",
             text=lambda value: f"{value:,.0f}",
             floor=0,
