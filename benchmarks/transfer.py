@@ -4,9 +4,9 @@
 
 Two teachers have the same kernels and other weights, so other labels. The first is searched as
 usual by a student 16 wide, the second by one 8 wide: with a scout, without, from the kernels found
-on the first, and, to see what a bad start does, from kernels drawn for another teacher. A row tells
-epochs and CPU-seconds of the search, the kernels it found, and the accuracy on unseen samples of
-the student with them, trained as long as a search without a scout.
+on the first, and, to see what a bad start costs, from kernels drawn for another teacher. A row
+tells epochs and CPU-seconds of the search, the kernels it found, and the accuracy on unseen samples
+of the student with them, trained as long as a search without a scout.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def main() -> None:
         write(options.json, CPU, rows=rows)
 
 
-def pair(seed: int, depth: int) -> list[dict[str, Any]]:
+def pair(seed: int, depth: int) -> Iterator[dict[str, Any]]:
     """Search the first teacher, then the second in every way."""
     kernels = planted_choices(1, depth, seed=seed)
     first = planted_task(kernels, samples=SAMPLES, seed=seed)
@@ -60,7 +61,7 @@ def pair(seed: int, depth: int) -> list[dict[str, Any]]:
     unfit = planted_choices(1, depth, seed=seed + OTHER)
     bad = KernelSpec(dims=1, layers=dict(zip(found.layers, unfit, strict=True)))
     told = {"seed": seed, "planted": [str(choice) for choice in kernels]}
-    rows = [{**told, "task": "first", "way": "scout", **row}]
+    yield {**told, "task": "first", "way": "scout", **row}
     ways: dict[str, dict[str, Any]] = {
         "scout": {},
         "no scout": {"scout": 0.0},
@@ -69,8 +70,7 @@ def pair(seed: int, depth: int) -> list[dict[str, Any]]:
     }
     for way, how in ways.items():
         row = _search(second, depth, width=8, seed=seed, **how)[1]
-        rows.append({**told, "task": "second", "way": way, **row})
-    return rows
+        yield {**told, "task": "second", "way": way, **row}
 
 
 def _search(
