@@ -1,16 +1,22 @@
 """Draw what K, L and M of an XD-operation become where a convolution is not enough.
 
     python benchmarks/xd_pictures.py [--steps N] [--out docs/xd.svg]
+    python benchmarks/xd_pictures.py --search DIR [--out docs/xd_searched.svg]
 
 A layer of depth 3 learns to undo a bit reversal: its input is noise with its samples permuted, its
 target the circular convolution, with a kernel of five taps that it is not told, of the noise as it
 was before. Weights and twiddles are trained together by Adam. Drawn are the real parts of the
 matrices in natural order of frequencies, at the start and at the end.
+
+With ``--search``, of the first layer that `dashzoo search --operator xd` left in DIR, what each
+matrix does beside the transform it started as: |F⁻¹M|, |F⁻¹L| and |K F|, of which all three were
+identities at the start.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +25,7 @@ import torch
 from record import save
 from torch import Tensor, nn
 
+from dashzoo.workfiles import SearchRecord
 from dashzoo_search.ops.kaleidoscope import bit_reversed
 from dashzoo_search.ops.xd import XDConv
 
@@ -29,8 +36,12 @@ def main() -> None:
     """Train, print the errors, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--search", type=Path, metavar="DIR", help="draw what a search left there")
     parser.add_argument("--out", type=Path, help="write the picture here")
     options = parser.parse_args()
+    if options.search:
+        save(draw_search(options.search), options.out)
+        return
     torch.manual_seed(0)
     teacher = nn.Conv1d(1, 1, 5, padding=2, padding_mode="circular", bias=False)
     student = nn.Conv1d(1, 1, 5, padding=2, padding_mode="circular", bias=False)
@@ -79,6 +90,42 @@ def draw(before: dict[str, Tensor], after: dict[str, Tensor]) -> Any:
             panel.imshow(matrix, cmap="RdBu", vmin=-end, vmax=end)
             panel.set(title=f"{name} {when}", xticks=[], yticks=[])
     return figure
+
+
+def draw_search(folder: Path) -> Any:
+    """A row an axis; prints the share of each matrix that lies where a bit reversal would."""
+    record = SearchRecord.read(folder)
+    supernet = record.supernet(folder, record.task(folder))
+    layer = next(m for m in supernet.modules() if isinstance(m, XDConv))
+    start = copy.deepcopy(layer)
+    start.reset_architecture()
+    axes = [axis for axis, n in enumerate(layer.size) if n > 1]
+    figure, panels = plt.subplots(
+        len(axes), 3, figsize=(7.2, 2.6 * len(axes)), layout="constrained", squeeze=False
+    )
+    for row, axis in zip(panels, axes, strict=True):
+        for panel, name in zip(row, "MLK", strict=True):
+            found = beside(layer, start, name, axis)
+            n = layer.size[axis]
+            corner, order = found[:n, :n].square(), bit_reversed(n)
+            of = f"{name}, axis {axis}"
+            kept, reversed_ = (
+                float(corner[torch.arange(n), places].sum() / corner.sum())
+                for places in (torch.arange(n), order)
+            )
+            print(f"{of}: {kept:.2f} on the diagonal, {reversed_:.2f} on a bit reversal")
+            panel.imshow(found, cmap="Blues", vmin=0)
+            panel.set(title=of, xticks=[], yticks=[])
+    return figure
+
+
+def beside(layer: XDConv, start: XDConv, name: str, axis: int) -> Tensor:
+    """|F⁻¹M|, |F⁻¹L| or |K F| along an axis."""
+    with torch.no_grad():
+        found, fourier = (getattr(one, name)[axis].dense() for one in (layer, start))
+        inverse = torch.linalg.inv(fourier)
+        product: Tensor = (found @ inverse if name == "K" else inverse @ found).abs()
+    return product
 
 
 if __name__ == "__main__":

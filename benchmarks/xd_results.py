@@ -20,7 +20,7 @@ import numpy as np
 
 import dashzoo
 from dashzoo_cards.panel_overview import overview_table
-from dashzoo_cards.panels import panel_table, read_panels
+from dashzoo_cards.panels import panel_table, read_panel, read_panels
 from dashzoo_search.tasks import DataOptions, load_task
 
 ROOT = Path(__file__).parents[1]
@@ -119,7 +119,7 @@ def main() -> None:
         else:
             RESULTS.mkdir(parents=True, exist_ok=True)
             shutil.copy(play(name), RESULTS / f"{name}.json")
-            print(panel_table(read_panels(RESULTS)[-1]), flush=True)
+            print(panel_table(read_panel(RESULTS / f"{name}.json")), flush=True)
 
 
 if __name__ == "__main__":

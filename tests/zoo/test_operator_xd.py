@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,3 +113,26 @@ def test_options_of_operations_without_them(refused, sequence_file, tmp_path) ->
         told = refused("search", sequence_file, "--out", tmp_path / "out", *words)
         assert "is an option of --operator xd, not of paths" in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_search_by_two_processes(sequence_file, tmp_path) -> None:
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    # Adam's first steps are of one size however small a gradient is, and so is what rounds it.
+    options = {key: value for key, value in RUN.items() if "epochs" not in key}
+    options["arch_optimizer"] = "sgd"
+    dashzoo.search(sequence_file, alone, epochs=2, name="x", **options)
+    words = ["search", sequence_file, "--out", shared, "--epochs", 2, *WORDS, "--batch-size", 9]
+    words += ["--arch-optimizer", "sgd"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *launch, "-m", "dashzoo", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (load_file(f / "search" / "supernet.safetensors") for f in (shared, alone))
+    for name, weight in theirs.items():
+        np.testing.assert_allclose(ours[name], weight, rtol=1e-3, atol=1e-4, err_msg=name)

@@ -1,4 +1,4 @@
-"""A search over operations: the start is the backbone, transforms learn, and what cannot is told."""
+"""A search over operations: it starts as the backbone, transforms learn, what cannot is told."""
 
 from __future__ import annotations
 

@@ -32,7 +32,10 @@ from dashzoo.cli.together import together
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @export_json
 def command(data: str, out: Path, as_json: bool, tensorboard: Path | None, **options: Any) -> None:
-    """Find a kernel size and dilation for every searchable layer of a backbone on DATA."""
+    """Find a kernel size and dilation for every searchable layer of a backbone on DATA.
+
+    With --operator xd its layers become XD-operations instead, and their transforms are learned.
+    """
     from dashzoo.cli.console import bars, on_one_line, print_json, started_from
     from dashzoo.steps.search import search
     from dashzoo.workfiles import SearchRecord
