@@ -69,7 +69,7 @@ def test_another_search_is_refused_and_nothing_lost(
 def test_other_data_and_another_version_are_refused(stopped, arrays, sequence_file, monkeypatch):
     with pytest.raises(BundleExists, match=r"data .*there, .*here"):
         dashzoo.search({**arrays, "X_test": arrays["X_test"] + 1}, stopped, epochs=6, **SEARCH)
-    monkeypatch.setattr("dashzoo.steps.search.__version__", "9.9")
+    monkeypatch.setattr("dashzoo.steps.search_plan.__version__", "9.9")
     with pytest.raises(BundleExists, match=r"dashzoo \('.*' there, '9.9' here\)"):
         dashzoo.search(sequence_file, stopped, epochs=6, **SEARCH)
 

@@ -68,6 +68,7 @@ def test_steps_are_a_run(made_bundle, sequence_file, tmp_path, snapshot, command
     spec = command("search", sequence_file, "--out", out, "--epochs", 2, *more, *one).json
     results = command("train", out, "--epochs", 2, *one).json
     assert spec.pop("tradeoff") == SearchRecord.read(out).tradeoff
+    assert spec.pop("started") == {}
     report = command("export", out, "--json").json
     card = command("card", out, "--json").json
     ours, theirs = snapshot(out), snapshot(made_bundle)
