@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 import dashzoo
 from dashzoo_cards.render import check_card
 from dashzoo_export.bundle import EXPORT, RESULTS
-from dashzoo_search.errors import TrainingFailed
+from dashzoo_search.errors import BadBundle, TrainingFailed
 
 WORDS = ["--operator", "xd", "--backbone", "chain1d", "--backbone-arg", "width=2", "--threads", 1]
 RUN = {
@@ -86,6 +86,25 @@ def test_a_killed_search_goes_on_to_the_same_bits(sequence_file, tmp_path) -> No
     )
     assert ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_both_starts_keep_the_transforms_and_a_choice_is_cross_validated(tmp_path) -> None:
+    X = np.random.default_rng(0).standard_normal((40, 1, 12)).astype(np.float32)
+    arrays, out = {"X": X, "y": (X[:, 0, :4].mean(1) > 0).astype(int)}, tmp_path / "out"
+    options = {key: value for key, value in RUN.items() if "epochs" not in key}
+    dashzoo.search(arrays, out, epochs=1, **options)
+    results = dashzoo.train(out, epochs=2, threads=1, init="both")
+    assert results["selection"]["how"] == "3-fold cross-validation"
+    assert set(results["metrics"]["searched"]["inits"]) == {"searched", "scratch"}
+    dashzoo.train(out, epochs=1, threads=1, init="scratch", ship="searched", force=True)
+    found = load_file(out / "search" / "supernet.safetensors")
+    shipped = load_file(out / "model.safetensors")
+    twiddles = [key for key in shipped if "twiddle" in key]
+    assert twiddles
+    assert all(np.array_equal(shipped[key], found[f"network.{key}"]) for key in twiddles)
+    (out / "search" / "supernet.safetensors").unlink()
+    with pytest.raises(BadBundle, match="transforms are missing; search again"):
+        dashzoo.train(out, epochs=1, threads=1, init="scratch", force=True)
 
 
 @pytest.mark.parametrize(

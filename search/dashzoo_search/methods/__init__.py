@@ -1,4 +1,4 @@
-"""How a supernet is searched: two methods behind `dashzoo_search.search.search_kernels`.
+"""How a supernet is searched: three methods behind `dashzoo_search.search.search_kernels`.
 
 `paths` (the default) trains one sampled kernel a layer and step, and moves a layer away from where
 it stands only where held-out data says so by more than noise. It starts from the backbone's own
@@ -10,5 +10,8 @@ measurements into a choice.
 `narrow`) drops what is hopeless, `settling` sees when it has made up its mind, and
 `dashzoo_search.derive` turns it into a spec.
 
-`price` sets what kernels cost against what they gain; `found` is what both hand back.
+`xd` searches over operations, not kernels: convolutions become XD-operations whose transforms learn
+beside the weights. There is nothing to choose, and the spec only says which layers they are.
+
+`price` sets what kernels cost against what they gain; `found` is what all hand back.
 """
