@@ -49,9 +49,10 @@ CASES: dict[str, dict[str, Any]] = {
     "textures_permuted": {
         "data": "textures/permuted",
         "backbone": "chain2d",
-        "backbone_args": {"depth": 2, "width": 8},
+        "backbone_args": {"depth": 2, "width": 8, "readout": "mean"},
         "epochs": 4,
         "search_epochs": 1,
+        "seeds": 2,
         "contestants": ("default", "xd"),
     },
     **{

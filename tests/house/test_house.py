@@ -116,6 +116,11 @@ def test_every_number_in_the_readmes_tables_is_in_the_results():
     assert overview_table(read_panels(panels.RESULTS)) in readme
 
 
+def test_the_table_of_xd_operations_is_that_of_the_results():
+    table = overview_table(read_panels(ROOT / "docs" / "results" / "xd"))
+    assert table in (ROOT / "docs" / "xd.md").read_text()
+
+
 def test_links_in_the_documents_lead_somewhere():
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
