@@ -125,7 +125,14 @@ def certify(
     forms, computed = torch_forms(served, lowered), {}
     for precision, data in models.items():
         run, computed[precision] = _runner(precision, data)
-        forms.append(Form(name=precision, tolerance=TOLERANCES[precision], run=run))
+        forms.append(
+            Form(
+                name=precision,
+                tolerance=TOLERANCES[precision],
+                run=run,
+                calibrated=precision == "int8",
+            )
+        )
     names = [
         *(name for name in chain.lowered.layers if name in chain.net.spec.layers),
         *(name for name in chain.lowered.fixed if name not in chain.net.spec.layers),

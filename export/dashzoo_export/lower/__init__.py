@@ -10,8 +10,9 @@
 
 `lower` takes a network and gives back a copy with every layer in its form, and what was decided.
 Read `plane` (one convolution as numbers), `plan` and `matmul` (the matrices), `aggregated` (what
-becomes of layers over many kernels), `xd` (of XD-operations), `cost` (which is cheaper), then `network`. `calibration`
-measures a target by `timing` single layers and fits the costs, which `table` keeps.
+becomes of layers over many kernels), `xd` (of XD-operations), `cost` (which is cheaper), then
+`network`. `calibration` measures a target by `timing` single layers and fits the costs, which
+`table` keeps.
 """
 
 from dashzoo_export.lower.aggregated import as_conv
