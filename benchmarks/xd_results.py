@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def play(name: str, **more: Any) -> Path:
-    """Run a case; returns its panel.json."""
+def play(name: str, out: Path, **more: Any) -> Path:
+    """Run a case in the folder ``out``; returns its panel.json."""
     case = {"seeds": 1, **CASES[name], **more}
     data, fields = case.pop("data"), {}
     if not isinstance(data, str):
@@ -80,7 +81,6 @@ def play(name: str, **more: Any) -> Path:
         fields["data_options"] = DataOptions(
             kind="dense_regression", loss="relative_l2", metric="relative_l2"
         )
-    out = RUNS / name
     dashzoo.compare(data, out, threads=1, **{"contestants": IMAGES, **fields, **case})
     return out / "panel.json"
 
@@ -114,12 +114,11 @@ def main() -> None:
         if options.list:
             print(name, CASES[name])
         elif options.quick:
-            shutil.rmtree(RUNS / name, ignore_errors=True)
-            play(name, seeds=1, epochs=1, search_epochs=1)
-            shutil.rmtree(RUNS / name)
+            with tempfile.TemporaryDirectory() as folder:
+                play(name, Path(folder), seeds=1, epochs=1, search_epochs=1)
         else:
             RESULTS.mkdir(parents=True, exist_ok=True)
-            shutil.copy(play(name), RESULTS / f"{name}.json")
+            shutil.copy(play(name, RUNS / name), RESULTS / f"{name}.json")
             print(panel_table(read_panel(RESULTS / f"{name}.json")), flush=True)
 
 
