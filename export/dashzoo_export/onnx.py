@@ -20,7 +20,7 @@ from torch import nn
 
 from dashzoo_export.graph import check_graph, port, scopes, strip
 from dashzoo_export.lower import FrequencyConv
-from dashzoo_export.rewrite import global_means, reorder_gelus
+from dashzoo_export.rewrite import global_means, plain_attention, reorder_gelus
 from dashzoo_export.serving import Served
 from dashzoo_export.sizes import AXES, Size
 from dashzoo_search.errors import DashzooError, UnsupportedLayer
@@ -90,7 +90,7 @@ def trace(served: Served, *, size: Size, free: Mapping[str, int] | None = None) 
     for axis, least in (free or {}).items():
         number = 2 + AXES[served.network.dims].index(axis)
         shape[number] = torch.export.Dim(axis, min=least)
-    with _silence(), global_means(served):
+    with _silence(), global_means(served), plain_attention(served):
         try:
             program = torch.onnx.export(
                 served.eval(),

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import onnx
 from torch import Tensor, nn
 
-__all__ = ["global_means", "reorder_gelus"]
+__all__ = ["global_means", "plain_attention", "reorder_gelus"]
 
 
 def reorder_gelus(model: onnx.ModelProto) -> int:
@@ -71,6 +72,24 @@ def global_means(net: nn.Module) -> Iterator[None]:
     finally:
         for parent, name, module in pools:
             setattr(parent, name, module)
+
+
+@contextmanager
+def plain_attention(net: nn.Module) -> Iterator[None]:
+    """Let timm's attention multiply matrices one by one while the block runs.
+
+    Torch writes its fused attention for queries of four axes only; some families have five.
+    """
+    fused: list[Any] = [
+        module for module in net.modules() if getattr(module, "fused_attn", False) is True
+    ]
+    for module in fused:
+        module.fused_attn = False
+    try:
+        yield
+    finally:
+        for module in fused:
+            module.fused_attn = True
 
 
 class _GlobalMean(nn.Module):

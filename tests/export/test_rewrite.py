@@ -4,11 +4,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import timm
 import torch
 from torch import nn
 
 from dashzoo_export.onnx import to_onnx
-from dashzoo_export.rewrite import global_means, reorder_gelus
+from dashzoo_export.rewrite import global_means, plain_attention, reorder_gelus
 from dashzoo_export.session import open_session
 from dashzoo_search.networks import SearchedNet
 
@@ -101,3 +102,13 @@ def test_the_network_is_itself_again(net):
         assert not any(isinstance(m, nn.AdaptiveAvgPool2d) for m in net.modules())
         raise KeyboardInterrupt
     assert [m for m in net.modules() if isinstance(m, nn.AdaptiveAvgPool2d)] == pools
+
+
+def test_attention_is_fused_again():
+    attention = timm.layers.Attention(8, num_heads=2).eval()
+    x = torch.randn(2, 5, 8)
+    fused = attention(x)
+    with plain_attention(attention):
+        assert not attention.fused_attn
+        torch.testing.assert_close(attention(x), fused)
+    assert attention.fused_attn
