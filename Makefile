@@ -5,6 +5,8 @@ BIN     := $(VENV)/bin
 RUNTIME := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 READY   := $(VENV)/.ready
 ROOMS   := zoo search export cards
+JOBS    ?= 2
+PYTEST   = $(BIN)/python -P -m pytest --numprocesses $(JOBS) --dist loadfile
 
 .PHONY: demo test check slow browser wheel-test clean
 
@@ -12,7 +14,7 @@ demo: $(READY)
 	$(BIN)/dashzoo run ucr/GunPoint --out runs/gunpoint --force
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -34,7 +36,7 @@ wheel-test: $(READY)
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	$(BIN)/pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
 	PYTHONPATH=$(CURDIR)/build/wheel/site DASHZOO_TESTED_FROM=$(CURDIR)/build/wheel/site \
-		$(BIN)/python -P -m pytest -o pythonpath=
+		$(PYTEST) -o pythonpath=
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
