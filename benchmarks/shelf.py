@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from dashzoo_cards.compared import counts_examples, interval
 from dashzoo_cards.facts import load_facts
+from dashzoo_export.bundle import WORK
 
 ROOT = Path(__file__).parents[1]
 SHELF = ROOT / "zoo" / "dashzoo" / "shelf"
@@ -56,9 +58,10 @@ def commands(name: str, folder: Path) -> list[list[str]]:
 
 
 def build(name: str, folder: Path) -> None:
-    """Run all commands of a model."""
+    """Run all commands of a model; what only a further training would need does not stay."""
     for words in commands(name, folder):
         subprocess.run([sys.executable, "-m", *words], check=True, cwd=ROOT)
+    shutil.rmtree(folder / name / WORK)
 
 
 def drift(name: str) -> str | None:

@@ -110,8 +110,9 @@ def shelf() -> Path:
 
 
 def bundles(folder: Path | None = None) -> list[Path]:
-    """The bundles in ``folder``, or None for those of the shelf, sorted."""
-    return sorted(path.parent for path in (folder or shelf()).glob("*/config.json"))
+    """The bundles in ``folder``, or None for those of the shelf, sorted, without unfinished runs."""
+    found = (path.parent for path in (folder or shelf()).glob("*/config.json"))
+    return sorted(folder for folder in found if folder.suffix != ".partial")
 
 
 def catalogue(pattern: str = "*", *, remote: bool = False) -> list[Entry]:

@@ -92,6 +92,13 @@ class TestList:
                 path.unlink()
         assert catalogue() == whole
 
+    def test_an_unfinished_run_is_no_model(self, shelf):
+        whole = catalogue()
+        (shelf / "waves").rename(shelf / "waves.partial")
+        assert [entry.name for entry in catalogue()] == [
+            entry.name for entry in whole if entry.name != "waves"
+        ]
+
     def test_a_damaged_one_says_so(self, shelf, command):
         (shelf / "ripples" / RESULTS).write_text("{}")
         told = command("list")

@@ -12,7 +12,8 @@ from dashzoo.cli.options import export_json
 if TYPE_CHECKING:
     from dashzoo.catalogue import Entry
 
-_HEAD = ("model", "trained on", "metric", "test", "default", "published", "parameters", "ONNX ms")
+_HEAD = ("model", "trained on", "test", "default", "published", "parameters", "ms")
+_PIPED = 200  # columns where no terminal cuts lines
 
 
 @click.command("list")
@@ -22,8 +23,9 @@ _HEAD = ("model", "trained on", "metric", "test", "default", "published", "param
 def command(pattern: str, remote: bool, as_json: bool) -> None:
     """List models whose names match PATTERN, such as 'ucr-*' or 'zoo/*'.
 
-    Test is of the model, default of the same backbone with its default kernels, published the best
-    that others tell of; ONNX ms are those of one sample, where dashzoo bench --save measured them.
+    Test is the model's score, default that of the same backbone with its default kernels, published
+    the best that others tell of; ms is ONNX Runtime's time for one sample, where dashzoo bench
+    --save measured it.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -40,7 +42,10 @@ def command(pattern: str, remote: bool, as_json: bool) -> None:
         click.echo(f"No model matches {pattern!r}{more}.")
         return
     rows = [tuple(escape(on_one_line(text)) for text in _row(entry)) for entry in entries]
-    Console().print(table(_HEAD, rows))
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPED
+    console.print(table(_HEAD, rows))
     for entry in entries:
         if entry.fault:
             click.echo(on_one_line(f"{entry.name} is damaged: {entry.fault}."))
@@ -50,11 +55,11 @@ def _row(entry: Entry) -> tuple[str, ...]:
     if entry.fault:
         return (entry.name, "damaged")
     best = f"{_score(entry, entry.best)} {entry.best_by}" if entry.best_by else "–"
+    metric = "" if entry.percent or entry.metric is None else f" {entry.metric}"
     return (
         entry.name,
         entry.task or "–",
-        entry.metric or "–",
-        _score(entry, entry.value),
+        _score(entry, entry.value) + metric,
         _score(entry, entry.default),
         best,
         "–" if entry.parameters is None else f"{entry.parameters:,}",
