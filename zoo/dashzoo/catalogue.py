@@ -110,7 +110,7 @@ def shelf() -> Path:
 
 
 def bundles(folder: Path | None = None) -> list[Path]:
-    """The bundles in ``folder``, or None for those of the shelf, sorted, without unfinished runs."""
+    """The bundles in ``folder``, or None: those of the shelf, sorted; unfinished runs are none."""
     found = (path.parent for path in (folder or shelf()).glob("*/config.json"))
     return sorted(folder for folder in found if folder.suffix != ".partial")
 
