@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from dashzoo_export.certificate import Form, certify_network
 from dashzoo_export.parity import TOLERANCES, Tolerance, compare
+from dashzoo_export.serving import Served
 from dashzoo_search.errors import ParityFailed
+from dashzoo_search.networks import SearchedNet
 
 FP32 = TOLERANCES["fp32"]
 REFERENCE = np.array([[1.0, 2.0]])
@@ -60,3 +63,25 @@ def test_outputs_that_are_no_classes_are_not_counted():
     one, other = np.array([[1.0, 1.05]]), np.array([[1.05, 1.0]])
     found = compare(one, other, TOLERANCES["int8"], what="int8", classes=False)
     assert (found.agree, found.of) == (None, None)
+
+
+def test_a_sample_with_small_outputs_counts_by_the_largest_of_all():
+    few = np.array([[0.001, 0.002]])
+    with pytest.raises(ParityFailed):
+        compare(few, few + 1e-6, FP32, what="a copy")
+    assert compare(few, few + 1e-6, FP32, what="a copy", scale=2.0).relative_to_max < 1e-6
+
+
+def test_noise_is_no_judge_of_what_was_calibrated():
+    net = SearchedNet("chain1d", dims=1, in_chans=2, num_classes=3).eval()
+    form = Form(
+        name="int8",
+        tolerance=TOLERANCES["int8"],
+        run=lambda x: np.zeros((len(x), 3), np.float32),
+        calibrated=True,
+    )
+    given = {"size": (32,), "free": {}, "classes": False}
+    rows = certify_network(Served(net), [form], real=None, **given)
+    assert {row["relative_to_max"] for row in rows if row["batch"] == 16} == {1.0}
+    with pytest.raises(ParityFailed, match="int8 on real"):
+        certify_network(Served(net), [form], real=np.ones((2, 2, 32), np.float32), **given)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.modules.conv import _ConvNd
 
 from dashzoo_search.errors import UnsupportedLayer
-from dashzoo_search.ops.functional import Sizes, fft_conv
+from dashzoo_search.ops.functional import Sizes, fft_conv, sizes_of
 
 __all__ = ["FFTConv"]
 
@@ -65,9 +65,9 @@ class FFTConv(_ConvNd):
             in_channels,
             out_channels,
             tuple(kernel_size),
-            _each(stride, dims),
-            padding if isinstance(padding, str) else _each(padding, dims),
-            _each(dilation, dims),
+            sizes_of(stride, dims),
+            padding if isinstance(padding, str) else sizes_of(padding, dims),
+            sizes_of(dilation, dims),
             False,  # transposed
             (0,) * dims,
             groups,
@@ -108,7 +108,3 @@ class FFTConv(_ConvNd):
         return fft_conv(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
-
-
-def _each(value: Sizes, dims: int) -> tuple[int, ...]:
-    return (value,) * dims if isinstance(value, int) else tuple(value)

@@ -14,7 +14,7 @@ from dashzoo_search.ops.direct import CONVOLUTIONS
 from dashzoo_search.ops.fourier import fft_conv_taps
 from dashzoo_search.ops.graphs import outside_graphs
 
-__all__ = ["fft_conv"]
+__all__ = ["Sizes", "fft_conv", "sizes_of"]
 
 Sizes = int | Sequence[int]
 
@@ -111,8 +111,17 @@ def _check_tensors(
         raise ValueError(f"bias must have shape {tuple(weight.shape[:1])}, not {tuple(bias.shape)}")
 
 
+def sizes_of(value: Sizes, dims: int) -> tuple[int, ...]:
+    """One integer for each of ``dims`` axes.
+
+    >>> sizes_of(3, 2)
+    (3, 3)
+    """
+    return (value,) * dims if isinstance(value, int) else tuple(value)
+
+
 def _per_axis(value: Sizes, dims: int, name: str, least: int = 1) -> tuple[int, ...]:
-    values = (value,) * dims if isinstance(value, int) else tuple(value)
+    values = sizes_of(value, dims)
     if len(values) == 1:
         values *= dims
     if len(values) != dims or min(values) < least:

@@ -38,12 +38,11 @@ from torch.nn.modules.conv import _ConvNd
 
 from dashzoo_search.errors import UnsupportedLayer
 from dashzoo_search.ops.circulant import Circulant
+from dashzoo_search.ops.functional import Sizes, sizes_of
 from dashzoo_search.ops.kaleidoscope import Columns, Kaleidoscope, each_axis, prepared
 from dashzoo_search.ops.taps import index_tensor
 
 __all__ = ["XDConv"]
-
-Sizes = int | Sequence[int]
 
 
 class XDConv(nn.Module):
@@ -119,8 +118,8 @@ class XDConv(nn.Module):
             raise ValueError(f"{in_channels} → {out_channels} channels do not divide by {groups}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.size = tuple(kernel_size), tuple(size)
-        self.stride, self.dilation = _each(stride, dims), _each(dilation, dims)
-        self.padding = padding if isinstance(padding, str) else _each(padding, dims)
+        self.stride, self.dilation = sizes_of(stride, dims), sizes_of(dilation, dims)
+        self.padding = padding if isinstance(padding, str) else sizes_of(padding, dims)
         self.padding_mode, self.depth = padding_mode, depth
         self.axes = tuple(
             Circulant.of(
@@ -298,7 +297,3 @@ class XDConv(nn.Module):
         parts = [f"{self.in_channels}, {self.out_channels}", f"bias={self.bias is not None}"]
         parts += [f"{n}={getattr(self, n)}" for n in (*names, "padding_mode")]
         return ", ".join(parts)
-
-
-def _each(value: Sizes, dims: int) -> tuple[int, ...]:
-    return (value,) * dims if isinstance(value, int) else tuple(value)
