@@ -45,6 +45,7 @@ def test_a_search_by_two_processes(sequence_file, tmp_path):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told.pop("tradeoff")["axis"] == "macs"
+    assert told.pop("started") == {}
     assert told == spec.to_json()
     ours, theirs = (load_file(f / "search" / "supernet.safetensors") for f in (out, alone))
     for name, weight in theirs.items():
