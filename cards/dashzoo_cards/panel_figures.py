@@ -138,7 +138,7 @@ def _plain_ticks(axes: Any) -> None:
     """Ticks of our own at round numbers: the locators' may be none, and their labels TeX."""
     low, high = sorted(axes.get_xlim())
     ticks = [low, high]
-    for marks in ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 5, 7)):
+    for marks in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 3, 5, 7)):
         steps = [m * 10.0**e for e in range(-3, 9) for m in marks]
         ticks = [step for step in steps if low <= step <= high] or ticks
         if len(ticks) > 2:
