@@ -37,8 +37,8 @@ def card_html(text: str, pictures: Collection[str]) -> Markup:
     """
     parser = _Parser("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("image", _image(pictures))
-    parser.add_render_rule("table_open", _before('<div class="scroll" tabindex="0">'))
-    parser.add_render_rule("table_close", _after("</div>"))
+    parser.add_render_rule("table_open", _between('<div class="scroll" tabindex="0">', ""))
+    parser.add_render_rule("table_close", _between("", "</div>"))
     parser.add_render_rule("link_open", _link)
     tokens = parser.parse(_HEADER.sub("", text[:LONGEST], count=1))
     return Markup(parser.renderer.render(_without_title(tokens), parser.options, {}))
@@ -78,7 +78,7 @@ def _image(pictures: Collection[str]) -> Any:
     return render
 
 
-def _before(html: str) -> Any:
+def _between(before: str, after: str) -> Any:
     def render(
         self: RendererHTML,
         tokens: Sequence[Token],
@@ -86,20 +86,7 @@ def _before(html: str) -> Any:
         options: OptionsDict,
         env: MutableMapping[str, Any],
     ) -> str:
-        return html + self.renderToken(tokens, index, options, env)
-
-    return render
-
-
-def _after(html: str) -> Any:
-    def render(
-        self: RendererHTML,
-        tokens: Sequence[Token],
-        index: int,
-        options: OptionsDict,
-        env: MutableMapping[str, Any],
-    ) -> str:
-        return self.renderToken(tokens, index, options, env) + html
+        return before + self.renderToken(tokens, index, options, env) + after
 
     return render
 
