@@ -113,6 +113,8 @@ def check_signature(folder: Path, public_key: Path) -> None:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # where the library prints its warnings
             config.verify(folder, folder / SIGNATURE)
+    except OSError:  # a file that cannot be read says nothing of its author
+        raise
     except Exception as error:  # whatever damaged JSON leads to, too
         why = f"was not made with the private key of {public_key}"
         if files.asked:
