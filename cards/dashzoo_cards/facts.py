@@ -75,11 +75,12 @@ class Facts:
     ``default`` when the backbone's own kernels were not trained, ``export`` without ONNX.
     ``kept`` maps layers that were left as they are to the reason. ``selection`` is
     None when there was nothing to decide, and the searched network is the one that is shipped.
-    ``asked`` is what the commands were told, None where no command makes the bundle again.
+    ``data_options`` is what was said of the data, ``asked`` what the commands were told, None where no command makes the bundle again.
     """
 
     name: str
     task: Task
+    data_options: Mapping[str, Any]
     objective: Objective
     backbone: str
     backbone_args: Mapping[str, Any]
@@ -184,7 +185,7 @@ def load_facts(bundle: Path, *, files: bool = True) -> Facts:
     bundle = Path(bundle)
     results = read_json(bundle, "results.json")
     results.one_of("schema_version", (SCHEMA_VERSION,))
-    task = Task.read(results.inside("task"))
+    task, said = Task.read(results.inside("task")), _read_said(results)
     objective = Objective.read(results.inside("objective"))
     metric = objective.metric
     backbone, metrics = results.inside("backbone"), results.inside("metrics")
@@ -194,6 +195,7 @@ def load_facts(bundle: Path, *, files: bool = True) -> Facts:
     facts = Facts(
         name=results.text("name"),
         task=task,
+        data_options=said,
         objective=objective,
         backbone=backbone.text("name"),
         backbone_args=backbone.inside("args").values,
@@ -207,7 +209,7 @@ def load_facts(bundle: Path, *, files: bool = True) -> Facts:
         test_reads=results.integer("test_reads"),
         search=None if search is None else Search.read(search),
         recipe=Recipe.read(results.inside("recipe")),
-        asked=Asked.read(results),
+        asked=Asked.read(results, said),
         seed=results.integer("seed"),
         provenance=Provenance.read(results.inside("provenance")),
         published=tuple(map(Published.read, results.each("published"))),
@@ -220,6 +222,17 @@ def load_facts(bundle: Path, *, files: bool = True) -> Facts:
     except BadSpec as error:
         results.fail("layers", f"a list of layers whose shipped kernels can be built ({error})")
     return facts
+
+
+def _read_said(results: Fields) -> dict[str, Any]:
+    if results.values.get("data_options") is None:
+        return {}
+    said = results.inside("data_options")
+    for name, value in said.values.items():
+        for word in value if isinstance(value, list) else [value]:
+            if not isinstance(word, str | int | float):
+                said.fail(name, "words or numbers")
+    return dict(said.values)
 
 
 def _read_space(results: Fields) -> SearchSpace | None:

@@ -1,7 +1,6 @@
 """The commands that make a bundle anew, from what results.json says it was made with.
 
-Everything a flag stands for is told, defaults too, since those of another dashzoo may differ. What
-was said of the data (columns, splits, units) is on no record and has to be said again.
+Everything a flag stands for is told, defaults too, since those of another dashzoo may differ.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -34,6 +33,11 @@ _SEARCH = (
     *("max_params", "max_macs", "max_receptive_field", "max_latency", "latency_table"),
     *("price", "price_on", "weights", "alpha_lr", "alpha_on", "rule", "slack", "relaxation"),
     *("temperature", "temperature_end", "shrink", "dilations_at", "settle"),
+)
+# Of results.json:data_options.
+_DATA = (
+    *("kind", "target", "id", "time", "channels", "lengths", "size", "split", "split_column"),
+    *("groups", "loss", "metric", "positive_weight"),
 )
 _XD = "xd"  # is an operator to the command line, and a method on record
 _OWN_FILE = "the user's own "
@@ -62,8 +66,8 @@ class Asked:
     tune: int | None
 
     @classmethod
-    def read(cls, results: Fields) -> Self | None:
-        """From ``results.json``; None where kernels were given, or a name is none for a shell."""
+    def read(cls, results: Fields, said: Mapping[str, Any]) -> Self | None:
+        """From ``results.json`` and what it says of the data; None where kernels were given, or a name is none for a shell."""
         search, space = results.inside_or_null("search"), results.inside_or_null("space")
         if search is None or space is None:
             return None
@@ -72,6 +76,7 @@ class Asked:
         asked = cls(
             data="DATA" if own else line(task.text("name")),
             search=(
+                *_data(said),
                 *_network(results.inside("backbone")),
                 *(() if search.values.get("method") == _XD else _space(space)),
                 *("--batch-size", str(recipe.integer("batch_size", low=1))),
@@ -91,8 +96,8 @@ class Asked:
             if results.values.get("tuned")
             else None,
         )
-        said = (asked.data, *asked.search, *asked.train)
-        return asked if all(map(_SAFE.fullmatch, said)) else None
+        words = (asked.data, *asked.search, *asked.train)
+        return asked if all(map(_SAFE.fullmatch, words)) else None
 
 
 def commands(asked: Asked, folder: str) -> str:
@@ -125,6 +130,14 @@ def _command(*words: str) -> str:
             lines.append("   ")
         lines[-1] += f" {shlex.quote(word)}"
     return "\n".join(lines)
+
+
+def _data(said: Mapping[str, Any]) -> Iterator[str]:
+    for name in _DATA:
+        if name in said:
+            value = said[name]
+            told = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield from (_flag(name), line(told))
 
 
 def _network(backbone: Fields) -> Iterator[str]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import fields
 
 import pytest
 
+from dashzoo.cli.run import command as run_command
 from dashzoo.cli.search import command as search_command
 from dashzoo.cli.train import command as train_command
 from dashzoo_cards.facts import load_facts
 from dashzoo_cards.page import render_card
 from dashzoo_cards.reproduce import commands
+from dashzoo_search.errors import BadBundle
 from dashzoo_search.methods.mixture import Mixture
 from dashzoo_search.methods.paths import Paths
 from dashzoo_search.methods.xd import XD
 from dashzoo_search.search import SearchOptions, epochs_spent
+from dashzoo_search.tasks import DataOptions
 from dashzoo_search.training.recipe import Recipe
 
 
@@ -126,3 +130,28 @@ def test_no_command_is_made_of_what_a_shell_would_read(bundle, name):
         results["task"].update(name=name, source="somewhere")
 
     assert edit(bundle, change).asked is None
+
+
+def test_what_was_said_of_the_data_is_said_again(bundle):
+    said = DataOptions(
+        kind="multilabel", target=("a", "b"), id="who", time="when", channels=2, lengths="resample",
+        size=(7, 9), split_column="part", groups="patient", loss="bce", metric="map",
+        positive_weight=2.5,
+    )  # fmt: skip
+    facts = edit(bundle, lambda results: results.update(data_options=said.to_json()))
+    (run,) = words(commands(facts.asked, "waves"))
+    flags = run_command.make_context("run", run[1:]).params
+    given = {name: flags[name] for name in said.given()}
+    assert DataOptions(**given) == said
+    assert {*said.given(), "split"} == {field.name for field in fields(DataOptions)}
+
+
+@pytest.mark.parametrize("said", [{"size": None}, {"size": [[3]]}, {"loss": {"a": 1}}, [1], "pad"])
+def test_nothing_else_can_be_said_of_data(bundle, said):
+    with pytest.raises(BadBundle, match="data_options"):
+        edit(bundle, lambda results: results.update(data_options=said))
+
+
+def test_no_other_flag_can_be_said_of_data(bundle):
+    facts = edit(bundle, lambda results: results.update(data_options={"out": "/home", "size": 9}))
+    assert "/home" not in commands(facts.asked, "waves")

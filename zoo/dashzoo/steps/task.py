@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dashzoo.workfiles import SearchRecord
@@ -15,8 +16,8 @@ __all__ = ["task_of", "trained_on"]
 def trained_on(folder: Path) -> Task:
     """The task a network in ``folder`` was trained on, array for array.
 
-    A published bundle has no record of its search, so nothing but the names of tasks, losses and
-    metrics that this dashzoo knows is taken from it.
+    A published bundle has no record of its search, so nothing is taken from it but the names of
+    tasks, losses and metrics that this dashzoo knows, and what was said of the data.
 
     Raises:
         BadData: the data are not to be had here, or are others.
@@ -31,7 +32,11 @@ def trained_on(folder: Path) -> Task:
             f"{name} is no task that has a name here, and the bundle brings no data; see "
             "'dashzoo tasks' for those that have"
         )
-    said = DataOptions(loss=facts.objective.loss, metric=facts.objective.metric.name)
+    said = replace(
+        DataOptions.from_json(facts.data_options),
+        loss=facts.objective.loss,
+        metric=facts.objective.metric.name,
+    )
     task = load_task(name, seed=facts.seed, options=said)
     if task.sha256 != facts.task.sha256:
         raise BadData(

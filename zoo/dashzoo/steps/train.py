@@ -196,6 +196,7 @@ def _results(plan: TrainPlan, done: TrainResult) -> dict[str, Any]:
         "schema_version": _RESULTS_VERSION,
         "name": record.name,
         "task": task.describe(),
+        "data_options": record.data_options,
         "backbone": record.network,
         "space": None if record.architect() else record.space,
         "layers": list(done.layers),
