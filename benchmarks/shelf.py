@@ -27,22 +27,30 @@ from dashzoo_export.bundle import WORK
 ROOT = Path(__file__).parents[1]
 SHELF = ROOT / "zoo" / "dashzoo" / "shelf"
 
-_SERIES = "--backbone-arg width=16 --epochs 60 --search-epochs 12 --threads 1"
-_IMAGES = "--backbone wrn_16_1 --threads 1"
+# Small enough for bundles of at most 1.5 MB; epochs such that a model takes minutes on one core.
+_SMALL = "--backbone-arg width=24 --epochs 200 --search-epochs 50 --threads 1"
+_LARGE = "--backbone-arg width=16 --epochs 80 --search-epochs 16 --threads 1"
+_DRAWN = "--backbone-arg width=8 --batch-size 32 --threads 1"
+_IMAGES = "--backbone wrn_16_1 --backbone-arg width=12 --threads 1"
+_FIELD = "--backbone chain2d --backbone-arg depth=4 --backbone-arg width=8 --threads 1"
 MODELS = {
-    "wrn1d.basicmotions": f"ucr/BasicMotions {_SERIES}",
-    "wrn1d.gunpoint": f"ucr/GunPoint {_SERIES}",
-    "wrn1d.italypowerdemand": f"ucr/ItalyPowerDemand {_SERIES}",
-    "wrn1d.arrowhead": f"ucr/ArrowHead {_SERIES}",
-    "wrn1d.japanesevowels": f"ucr/JapaneseVowels {_SERIES}",
-    "wrn1d.pickupgesture": f"ucr/PickupGestureWiimoteZ {_SERIES}",
-    "wrn1d.burgers": "burgers/viscous --backbone-arg width=8 --batch-size 32 --epochs 60 "
-    "--search-epochs 5 --threads 1",
-    "wrn1d.motifs": "motifs --backbone-arg width=16 --batch-size 32 --epochs 10 "
-    "--search-epochs 2 --threads 1",
+    "wrn1d.italypowerdemand": f"ucr/ItalyPowerDemand {_SMALL}",
+    "wrn1d.basicmotions": f"ucr/BasicMotions {_SMALL}",
+    "wrn1d.gunpoint": f"ucr/GunPoint {_SMALL}",
+    "wrn1d.japanesevowels": f"ucr/JapaneseVowels {_SMALL}",
+    "wrn1d.covid3month": f"ucr/Covid3Month {_SMALL}",
     "wrn_16_1.digits": f"digits {_IMAGES} --epochs 40 --search-epochs 5",
     "wrn_16_1.digits-permuted": f"digits/permuted {_IMAGES} --epochs 40 --search-epochs 5",
     "wrn_16_1.faces": f"faces {_IMAGES} --epochs 40 --search-epochs 5",
+    "wrn1d.arrowhead": f"ucr/ArrowHead {_SMALL}",
+    "wrn1d.burgers": f"burgers/viscous {_DRAWN} --epochs 60 --search-epochs 5",
+    "wrn1d.osuleaf": f"ucr/OSULeaf {_LARGE}",
+    "wrn1d.acsf1": f"ucr/ACSF1 {_LARGE}",
+    "wrn1d.plaid": f"ucr/PLAID {_LARGE} --lengths resample --size 256",
+    "wrn1d.motifs": f"motifs {_DRAWN} --epochs 10 --search-epochs 2",
+    "chain2d.darcy": f"darcy/small {_FIELD} --epochs 20 --search-epochs 4",
+    "wrn1d.pickupgesture": f"ucr/PickupGestureWiimoteZ {_SMALL}",
+    "wrn_16_1.textures": f"textures {_IMAGES} --epochs 8 --search-epochs 2",
 }
 
 

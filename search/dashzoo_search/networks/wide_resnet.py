@@ -26,7 +26,8 @@ class WideResNet(Backbone):
     Args:
         in_chans: channels of the image.
         num_classes: outputs; 0 leaves the classifier out.
-        widen: the groups have 16, 32 and 64 times as many channels.
+        widen: the groups have 1, 2 and 4 times this many times ``width`` channels.
+        width: channels of the stem; 16 in the paper.
         drop_rate: dropout before the classifier.
         dense: tell every position something; all strides are 1 then, as in DASH.
         global_pool: only ``"avg"``; timm passes it.
@@ -40,23 +41,25 @@ class WideResNet(Backbone):
         in_chans: int = 3,
         num_classes: int = 10,
         widen: int = 1,
+        width: int = 16,
         drop_rate: float = 0.0,
         dense: bool = False,
         global_pool: str = "avg",
     ) -> None:
-        super().__init__(64 * widen, drop_rate=drop_rate, dense=dense, global_pool=global_pool)
-        self.conv1 = _conv(in_chans, 16)
-        blocks, channels = [], 16
+        features = 4 * width * widen
+        super().__init__(features, drop_rate=drop_rate, dense=dense, global_pool=global_pool)
+        self.conv1 = _conv(in_chans, width)
+        blocks, channels = [], width
         for group in range(3):
             for block in range(BLOCKS):
                 stride = 1 if dense or group == 0 or block > 0 else 2
-                blocks.append(_Block(channels, 16 * widen * 2**group, stride))
-                channels = 16 * widen * 2**group
+                blocks.append(_Block(channels, width * widen * 2**group, stride))
+                channels = width * widen * 2**group
         self.blocks = nn.Sequential(*blocks)
         self.bn = nn.BatchNorm2d(channels)
         self.feature_info = [
             {
-                "num_chs": 16 * widen * 2**group,
+                "num_chs": width * widen * 2**group,
                 "reduction": 1 if dense else 2**group,
                 "module": f"blocks.{BLOCKS * (group + 1) - 1}",
             }
