@@ -75,7 +75,8 @@ class Facts:
     ``default`` when the backbone's own kernels were not trained, ``export`` without ONNX.
     ``kept`` maps layers that were left as they are to the reason. ``selection`` is
     None when there was nothing to decide, and the searched network is the one that is shipped.
-    ``data_options`` is what was said of the data, ``asked`` what the commands were told, None where no command makes the bundle again.
+    ``data_options`` is what was said of the data. ``asked`` is what the commands were told, None
+    where no command makes the bundle again.
     """
 
     name: str

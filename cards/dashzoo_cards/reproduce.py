@@ -67,7 +67,12 @@ class Asked:
 
     @classmethod
     def read(cls, results: Fields, said: Mapping[str, Any]) -> Self | None:
-        """From ``results.json`` and what it says of the data; None where kernels were given, or a name is none for a shell."""
+        """From ``results.json``; None where kernels were given, or a name is none for a shell.
+
+        Args:
+            results: the file.
+            said: what it tells of the data.
+        """
         search, space = results.inside_or_null("search"), results.inside_or_null("space")
         if search is None or space is None:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from xml.etree import ElementTree
 
 import pytest
 
@@ -74,6 +75,17 @@ class TestSite:
             assert wanted in page
         page = (out / "a-b" / "index.html").read_text()
         assert "dashzoo.load(&#34;a&lt;b&gt;&#34;)" in page
+
+    def test_kernels_as_a_picture_of_its_own(self, shelf, out):
+        write_gallery(bundles(shelf), out)
+        drawn = ElementTree.parse(out / "a-b" / "kernels.svg").getroot()
+        assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+        assert drawn.find("{*}title").text.startswith("Kernels of waves: ")
+        style = drawn.find("{*}style").text
+        looks = {mark.get("class") for mark in drawn} - {None}
+        assert looks
+        assert all(f"svg .{look} " in style for each in looks for look in each.split())
+        assert "prefers-color-scheme: dark" in style
 
     def test_links_are_relative_and_lead_somewhere(self, shelf, out):
         write_gallery(bundles(shelf), out)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dashzoo.loading import load
     from dashzoo.prediction import predict
     from dashzoo.publishing import publish
+    from dashzoo.pulling import list_models, pull
     from dashzoo.signing import sign
     from dashzoo.steps.card import card
     from dashzoo.steps.compare import compare
@@ -46,9 +47,11 @@ _HOMES = {
     "card": "dashzoo.steps.card",
     "compare": "dashzoo.steps.compare",
     "export": "dashzoo.steps.export",
+    "list_models": "dashzoo.pulling",
     "load": "dashzoo.loading",
     "predict": "dashzoo.prediction",
     "publish": "dashzoo.publishing",
+    "pull": "dashzoo.pulling",
     "report": "dashzoo.steps.report",
     "run": "dashzoo.steps.run",
     "search": "dashzoo.steps.search",
@@ -66,9 +69,11 @@ __all__ = [
     "card",
     "compare",
     "export",
+    "list_models",
     "load",
     "predict",
     "publish",
+    "pull",
     "report",
     "run",
     "search",

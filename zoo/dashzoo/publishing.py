@@ -7,9 +7,9 @@ from os import PathLike
 from pathlib import Path
 
 from dashzoo.catalogue import is_folder_name
-from dashzoo.copying import copy_bundle
 from dashzoo.hub.fetching import KINDS
 from dashzoo.loading import load
+from dashzoo.pulling import copy_bundle
 from dashzoo_cards.exported import Check
 from dashzoo_cards.facts import Facts, load_facts
 from dashzoo_cards.metadata import card_data

@@ -145,9 +145,10 @@ class Model:
         """Lines that load it: by dashzoo, by timm, by ONNX Runtime alone."""
         name = json.dumps(line(self.repo or self.name), ensure_ascii=False)
         timm = json.dumps(
-            f"hf-hub:{line(self.repo)}" if self.repo else f"local-dir:{line(self.name)}",
-            ensure_ascii=False,
+            f"hf-hub:{line(self.repo)}" if self.repo else "local-dir:", ensure_ascii=False
         )
+        if not self.repo:
+            timm += f" + str(dashzoo.pull({name}))"
         told = [
             Snippet(title="dashzoo", code=f"import dashzoo\n\nnet = dashzoo.load({name})"),
             Snippet(
@@ -162,8 +163,8 @@ class Model:
             brings = "import onnxruntime\nfrom huggingface_hub import hf_hub_download\n\n"
             brings += f'path = hf_hub_download({name}, "onnx/model.onnx")\n'
         else:
-            path = json.dumps(f"{line(self.name)}/onnx/model.onnx", ensure_ascii=False)
-            brings = f"import onnxruntime\n\npath = {path}\n"
+            brings = "import dashzoo, onnxruntime\n\n"
+            brings += f'path = dashzoo.pull({name}) / "onnx/model.onnx"\n'
         return [
             *told,
             Snippet(

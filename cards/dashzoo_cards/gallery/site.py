@@ -4,6 +4,7 @@
 OUT/index.html               the models, as a list that a script filters where there is one
 OUT/NAME/index.html          a model's card, and the lines that load it
 OUT/NAME/report.html         its report, see `dashzoo_cards.report`
+OUT/NAME/kernels.svg          its kernels in one small picture
 OUT/NAME/figures/*.png       the figures of the card
 OUT/gallery.json             names of all these files, and what could not be read
 ```
@@ -24,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from dashzoo_cards.facts import Facts, load_facts
 from dashzoo_cards.gallery.model import Model
 from dashzoo_cards.gallery.prose import LONGEST, card_html
-from dashzoo_cards.html.pages import environment
+from dashzoo_cards.html.pages import drawing_style, environment
 from dashzoo_cards.markdown import slug
 from dashzoo_cards.page import render_card
 from dashzoo_cards.report.page import render_report
@@ -36,6 +37,7 @@ __all__ = ["INDEX", "Site", "write_gallery"]
 
 INDEX = "index.html"
 REPORT = "report.html"
+KERNELS = "kernels.svg"
 RECORD = "gallery.json"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -113,7 +115,8 @@ def write_gallery(
         page = pages.get_template("model.html.j2").render(**told, model=model, card=card)
         _write(out / model.slug / INDEX, page)
         _write(out / model.slug / REPORT, render_report(folders[model.slug], fault=model.fault))
-        files += [f"{model.slug}/{name}" for name in (*pictures, REPORT, INDEX)]
+        _write(out / model.slug / KERNELS, model.picture.file(drawing_style()))
+        files += [f"{model.slug}/{name}" for name in (*pictures, KERNELS, REPORT, INDEX)]
     index = pages.get_template("index.html.j2").render(
         **told,
         models=models,

@@ -51,6 +51,11 @@ class Drawing:
         end = Markup("/>") if text is None else Markup(">{}</{}>").format(line(text), tag)
         self._parts.append(head + end)
 
+    def file(self, style: str) -> str:
+        """The drawing as an SVG file with a style sheet of its own."""
+        head = str(self._head).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+        return f"{head}<style>{style}</style>{''.join(self._parts)}</svg>\n"
+
     def __html__(self) -> str:
         return str(self._head + Markup("").join(self._parts) + Markup("</svg>"))
 

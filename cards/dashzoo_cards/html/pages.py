@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from dashzoo_cards.markdown import line
 
-__all__ = ["environment", "policy"]
+__all__ = ["drawing_style", "environment", "policy"]
 
 _HOUSE = "dashzoo_cards"
 
@@ -53,6 +53,15 @@ def environment(room: str) -> jinja2.Environment:
     )
     found.filters["line"] = lambda value: line(str(value))
     return found
+
+
+@cache
+def drawing_style() -> str:
+    """Of the style of pages, what a drawing in a file of its own needs: colours and marks."""
+    page = _text("html", "page.css")
+    colours = page[page.index(":root {") : page.index("*, *::before")]
+    marks = "".join(row for row in page.splitlines(keepends=True) if row.startswith("svg ."))
+    return colours + marks
 
 
 def policy(script: str = "") -> str:

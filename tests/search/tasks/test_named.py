@@ -55,7 +55,7 @@ def test_every_bundled_classification_problem_has_a_name(data_folder):
         "digits", "digits/permuted", "digits/sequential",
         "faces", "textures", "textures/permuted",
         "darcy", "darcy/small", "burgers/viscous", "burgers/sharp",
-        "adding/200", "adding/600", "copy/200", "motifs",
+        "adding/200", "adding/600", "copy/200", "motifs", "ecg/synthetic",
         *(f"nb360/{name}" for name in RECORDS),
         *(f"ucr/{name}" for name in bundled),
     }  # fmt: skip

@@ -36,6 +36,7 @@ TASKS = {
     "adding/600": (2, (600,), 1, "regression", "mse", "mse"),
     "copy/200": (10, (220,), 9, "dense_labels", "cross_entropy", "f1"),
     "motifs": (4, (200,), 2, "classification", "cross_entropy", "accuracy"),
+    "ecg/synthetic": (1, (1000,), 4, "dense_labels", "cross_entropy", "f1"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 import dashzoo
 from dashzoo.catalogue import find
-from dashzoo.steps.task import task_of
-from dashzoo_search.errors import BadData
+from dashzoo.steps.task import task_of, trained_on
+from dashzoo_search.errors import BadData, BundleExists
+from dashzoo_search.tasks import DataOptions, load_task
 
 
 @pytest.fixture
@@ -55,6 +57,61 @@ def test_from_the_hub_at_its_commit(hub, made_bundle, samples, command):
     done = dashzoo.publish(made_bundle, "acme/waves")
     told = command("predict", "acme/waves", samples)
     assert told.err == f"Taking acme/waves, from the Hub at {done.commit[:12]}.\n"
+
+
+def test_names_and_folders_in_python(shelf, snapshot):
+    assert dashzoo.list_models() == ["waves"]
+    assert dashzoo.list_models("*x*") == []
+    assert dashzoo.pull("waves") == shelf / "waves"
+    copy = dashzoo.pull("waves", "mine")
+    assert copy.resolve() == shelf.parent / "mine"
+    assert snapshot(copy) == snapshot(shelf / "waves")
+    with pytest.raises(BundleExists, match="mine"):
+        dashzoo.pull("waves", "mine")
+
+
+def test_a_card_in_the_terminal(shelf, command, refused):
+    told = command("show", "waves", "--card")
+    assert told.out == (shelf / "waves" / "README.md").read_text()
+    (shelf / "waves" / "README.md").write_text("\x1b[31mred")
+    assert "README.md has changed" in refused("show", "waves", "--card")
+
+
+class TestTasksByName:
+    """A bundle whose data have a name, and no record of a search."""
+
+    @pytest.fixture
+    def named(self, shelf):
+        said = DataOptions(lengths="resample", size=(30,))
+        task = load_task("ucr/ItalyPowerDemand", seed=3, options=said)
+
+        def change(results):
+            results["task"] |= {"name": task.name, "sha256": task.sha256}
+            results |= {"seed": 3, "data_options": said.to_json()}
+
+        path = shelf / "waves" / "results.json"
+        results = json.loads(path.read_text())
+        change(results)
+        path.write_text(json.dumps(results))
+        return task
+
+    def test_they_are_loaded_as_was_said(self, shelf, named):
+        assert trained_on(shelf / "waves").sha256 == named.sha256
+
+    def test_what_was_said_is_no_more_trusted_than_a_name(self, shelf, named):
+        path = shelf / "waves" / "results.json"
+        told = json.loads(path.read_text())
+        path.write_text(json.dumps(told | {"data_options": {"lengths": "os:system"}}))
+        with pytest.raises(BadData, match="lengths must be one of pad, resample"):
+            trained_on(shelf / "waves")
+        path.write_text(json.dumps(told | {"data_options": {}}))
+        with pytest.raises(BadData, match="are not what the bundle was trained on"):
+            trained_on(shelf / "waves")
+
+    def test_their_test_samples_are_foretold(self, shelf, named, refused):
+        told = refused("predict", "waves", named.name)  # one channel; the network takes two
+        assert "The samples have shape [1029, 1, 30], this model takes [n, 2, 30]" in told
+        assert "[465, 1, 32, 32]" in refused("predict", "waves", "textures")
 
 
 class TestReadOnly:

@@ -1,4 +1,4 @@
-"""`dashzoo predict NAME X.npy`."""
+"""`dashzoo predict NAME X.npy|TASK`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("predict")
 @name_argument
-@click.argument("samples", metavar="X.npy", type=click.Path(path_type=Path))
+@click.argument("samples", metavar="X.npy|TASK")
 @click.option(
     "--runtime",
     type=click.Choice(["torch", "onnx"]),
@@ -47,11 +47,12 @@ if TYPE_CHECKING:
 )
 @export_json
 def command(
-    name: str, samples: Path, runtime: str, out: Path | None, as_json: bool, **where: Any
+    name: str, samples: str, runtime: str, out: Path | None, as_json: bool, **where: Any
 ) -> None:
     """Predict the labels, or the numbers, of the raw samples of X.npy with a bundle.
 
-    NAME is of the shelf, a folder, or org/name@revision on the Hub.
+    NAME is of the shelf, a folder, or org/name@revision on the Hub. A TASK that comes along stands
+    for its test samples.
     """
     import numpy as np
 
@@ -60,14 +61,13 @@ def command(
     from dashzoo.steps.before import require
     from dashzoo_export.config import read_config
     from dashzoo_search.errors import BadData
-    from dashzoo_search.tasks.readers.numpy_files import read_array
 
     folder = take(name).folder
     require(folder)
     kind = read_config(folder).kind
     if kind.startswith("dense") and out is None:
         raise BadData("There is a prediction at every position of a sample; add --out Y.npy")
-    values, names = predict(folder, read_array(samples), runtime=cast(Runtime, runtime), **where)
+    values, names = predict(folder, _read(samples, folder), runtime=cast(Runtime, runtime), **where)
     labels = as_labels(values, names, kind)
     if out is not None:
         with out.open("wb") as file:  # np.save would add a suffix
@@ -82,6 +82,19 @@ def command(
     else:
         for v, y in zip(values, labels, strict=True):
             click.echo(on_one_line(_line(kind, names, v, y)).replace("\\t", "\t"))
+
+
+def _read(samples: str, folder: Path) -> NDArray[Any]:
+    from dashzoo.steps.task import trained_on
+    from dashzoo_cards.facts import load_facts
+    from dashzoo_search.tasks import load_task, task_names
+    from dashzoo_search.tasks.readers.numpy_files import read_array
+
+    if samples not in task_names():
+        return read_array(Path(samples))
+    own = load_facts(folder, files=False).task.name == samples
+    task = trained_on(folder) if own else load_task(samples)
+    return task.test.open().rows(slice(None)).numpy()
 
 
 def _row(

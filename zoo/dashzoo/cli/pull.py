@@ -18,16 +18,10 @@ from dashzoo.cli.options import export_json
 @export_json
 def command(name: str, target: Path | None, force: bool, as_json: bool) -> None:
     """Fetch one commit of a model, check it, and keep it for use offline."""
-    from dashzoo.catalogue import find
     from dashzoo.cli.console import print_json
-    from dashzoo.copying import copy_bundle
-    from dashzoo_export.bundle import sealed_files
+    from dashzoo.pulling import take_files
 
-    found = find(name)
-    files = sealed_files(found.folder)
-    if target is not None:
-        copy_bundle(found.folder, target, files, force=force)
-    folder = target or found.folder
+    found, folder, files = take_files(name, target, force=force)
     if as_json:
         told = {"name": found.name, "where": found.where, "commit": found.commit}
         print_json({**told, "folder": str(folder), "files": files})
