@@ -8,7 +8,7 @@ ROOMS   := zoo search export cards
 JOBS    ?= 2
 PYTEST   = $(BIN)/python -P -m pytest --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: demo test check slow browser wheel-test clean
+.PHONY: demo test check slow browser wheel-test zoo gallery clean
 
 demo: $(READY)
 	$(BIN)/dashzoo run ucr/GunPoint --out runs/gunpoint --force
@@ -18,6 +18,15 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Every model of the shelf anew, from data and seeds: an hour or two. CHECK=--check rebuilds them
+# elsewhere and compares; NAMES="…" takes some.
+zoo: $(READY)
+	$(BIN)/python benchmarks/shelf.py $(or $(CHECK),--force) $(if $(NAMES),--only $(NAMES))
+
+# The shelf as a static site, and the pictures of the README.
+gallery: $(READY)
+	$(BIN)/dashzoo gallery --out docs/gallery --force --title 'The shelf of dashzoo'
 
 # In Debian's chromium and chromium-driver, which .ci/run installs.
 browser: $(READY)

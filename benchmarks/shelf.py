@@ -4,6 +4,7 @@
     python benchmarks/shelf.py                       # all, into zoo/dashzoo/shelf; hours
     python benchmarks/shelf.py --only wrn1d.gunpoint
     python benchmarks/shelf.py --check --only wrn1d.gunpoint   # rebuild beside it: has it drifted?
+    python benchmarks/shelf.py --table               # the table of the README
 
 A model that is there is left alone unless `--force` is given. On another machine training ends in
 other bits, and scores differ by chance: a rebuilt model has drifted when either test accuracy lies
@@ -20,8 +21,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from dashzoo.catalogue import bundles
 from dashzoo_cards.compared import counts_examples, interval
 from dashzoo_cards.facts import load_facts
+from dashzoo_cards.gallery.site import KERNELS
+from dashzoo_cards.markdown import code, plain, slug
 from dashzoo_export.bundle import WORK
 
 ROOT = Path(__file__).parents[1]
@@ -93,14 +97,44 @@ def _score(folder: Path) -> tuple[float, float, float]:
     return value, 0.9 * value, 1.1 * value
 
 
+def table() -> str:
+    """The models on the shelf as Markdown, with what `dashzoo verify --all` measures again.
+
+    Kernels are the pictures of docs/gallery, which `dashzoo gallery` draws.
+    """
+    rows = [
+        "| kernels | model | trained on | takes | test | parameters |",
+        "|---|---|---|---|---:|---:|",
+    ]
+    for folder in bundles(SHELF):
+        facts = load_facts(folder, files=False)
+        task, metric = facts.task, facts.objective.metric
+        name = code(folder.name)
+        picture = f"docs/gallery/{slug(folder.name)}/{KERNELS}"
+        cells = (
+            f'<img src="{picture}" width="120" alt="Kernels of {folder.name}">',
+            f"[{name}]({folder.relative_to(ROOT).as_posix()}/README.md)",
+            code(task.name),
+            " × ".join(map(str, (task.channels, *task.size))),
+            f"{metric.text(facts.network.test.value)} {plain(metric.name)}",
+            f"{facts.network.parameters:,}",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def main() -> None:
     """Build, list or check models."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--list", action="store_true", help="print the commands")
     parser.add_argument("--check", action="store_true", help="rebuild elsewhere and compare")
+    parser.add_argument("--table", action="store_true", help="print the table of the README")
     parser.add_argument("--force", action="store_true", help="build those that are there, too")
     options = parser.parse_args()
+    if options.table:
+        print(table())
+        return
     drifted = []
     for name in options.only:
         if options.list:

@@ -161,7 +161,8 @@ def run_training(
         recipe: for every network.
         spec: the kernels found.
         uniform: another proposal of the search; takes the place of ``spec`` where held-out data
-            prefers it. Only asked with ``ship="best"`` and a baseline.
+            prefers it, beyond noise where that is cross-validated. Only asked with ``ship="best"``
+            and a baseline.
         supernet: the trained supernet, if it is there.
         objective: what everything is trained on, chosen by and scored with.
         init: what the search's proposals start from: its weights, folded, scratch, or ``"both"``,
@@ -205,6 +206,9 @@ def run_training(
     if baseline_epochs is not None:
         proposals = {name: found for name, found in proposals.items() if found != own}
 
+    # What the search found comes first, and others take its place only if they are clearly better.
+    order = list(dict.fromkeys(("searched" if "searched" in proposals else "default", *proposals)))
+
     recipes = {name: trainer.recipe(name) for name in (*proposals, "default")}
     choosing = Choosing(
         task,
@@ -218,8 +222,8 @@ def run_training(
     if asked and proposals and not choosing.by_validation:
         candidates = {**proposals, "default": own}
         choosing.cross_validate({n: trainer.build(n, s) for n, s in candidates.items()})
-        best = choosing.best_of(proposals)
-        proposals = {best: proposals[best]}
+        order = [choosing.best_of(order)]
+        proposals = {name: found for name, found in proposals.items() if name in order}
     trained = {
         name: trainer.train(name, kernels, dict.fromkeys(begins, recipe.epochs))
         for name, kernels in proposals.items()
@@ -232,8 +236,8 @@ def run_training(
         )
     choosing.note_validation({name: one.fit.val for name, one in trained.items()})
     shipped, selection = "searched", None
-    if proposals:
-        best = choosing.best_of(proposals)
+    best = choosing.best_of(order) if proposals else "default"
+    if best != "default":
         spec = proposals[best]
         trained["searched"] = trained[best]
         if asked:

@@ -139,27 +139,39 @@ class Choosing:
             self._scores = dict(scores)
 
     def best_of(self, names: Iterable[str]) -> str:
-        """The best of ``names``, the first of equals."""
+        """The first of ``names`` that no later one is clearly better than, see `prefers`."""
         first, *others = names
         for name in others:
-            if self._scores[name].better_than(self._scores[first]):
+            if self.prefers(name, first):
                 first = name
         return first
 
+    def prefers(self, name: str, other: str) -> bool:
+        """Whether the score of ``name`` is better, cross-validated its loss too, beyond noise."""
+        if not self._scores[name].better_than(self._scores[other]):
+            return False
+        if not self._losses:
+            return True
+        gain, error = self._gain(name, other)
+        return gain > error
+
+    def _gain(self, name: str, other: str) -> tuple[float, float]:
+        gaps = self._losses[other] - self._losses[name]
+        return float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
+
     def between(self, proposal: str, default: str) -> Selection:
         """Choose between the search's best proposal and the default kernels."""
-        better = self.best_of((proposal, default)) == proposal
+        better = not self._scores[default].better_than(self._scores[proposal])
         gain = error = None
         if self._losses:
-            gaps = self._losses[default] - self._losses[proposal]
-            gain, error = float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
+            gain, error = self._gain(proposal, default)
             better = better and gain > error
         return self._selection(
             shipped="searched" if better else "default",
             gain=gain,
             error=error,
             how="validation" if self.by_validation else f"{FOLDS}-fold cross-validation",
-            samples=len(self._task.val) + (0 if self.by_validation else len(self._task.train)),
+            samples=self._judged_on(),
             proposal=proposal,
         )
 
@@ -171,9 +183,12 @@ class Choosing:
             gain=None,
             error=None,
             how="the search itself",
-            samples=len(self._task.val),
+            samples=self._judged_on() if self._losses else len(self._task.val),
             proposal="searched",
         )
+
+    def _judged_on(self) -> int:
+        return len(self._task.val) + (0 if self.by_validation else len(self._task.train))
 
     def _selection(
         self,

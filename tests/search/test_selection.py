@@ -152,6 +152,17 @@ def test_the_best_proposal_is_set_against_the_default_kernels():
     assert set(done.proposals) == {"searched", "uniform"}
 
 
+def test_what_comes_first_is_left_for_what_is_clearly_better():
+    choosing = Choosing(task(60), RECIPE, seed=0, on_epoch=quiet)
+    noise = np.linspace(-1, 1, 60)
+    choosing._scores = {"searched": Score(0.8, 1.0), "uniform": Score(0.9, 0.9)}
+    choosing._losses = {"searched": np.ones(60), "uniform": 0.9 + 2 * noise}
+    assert choosing.best_of(["searched", "uniform"]) == "searched"
+    choosing._losses["uniform"] = 0.9 + noise / 10
+    assert choosing.best_of(["searched", "uniform"]) == "uniform"
+    assert choosing.best_of(["uniform", "searched"]) == "uniform"
+
+
 def test_a_search_that_kept_everything_leaves_nothing_to_choose():
     choosing = Choosing(task(60), RECIPE, seed=0, on_epoch=quiet)
     choosing.note_validation({"default": Score(0.9, 1)})

@@ -33,7 +33,7 @@ from dashzoo_cards.report.record import load_record
 from dashzoo_export.bundle import README, check_bundle, read_json, write_atomically, write_json
 from dashzoo_search.errors import BadBundle, BundleExists
 
-__all__ = ["INDEX", "Site", "write_gallery"]
+__all__ = ["INDEX", "KERNELS", "Site", "write_gallery"]
 
 INDEX = "index.html"
 REPORT = "report.html"

@@ -7,6 +7,7 @@
 | adding/200, adding/600 | the sum of two marked values |
 | copy/200 | ten symbols, repeated after 200 places; F1, as most of the answer is blank |
 | motifs | whether two motifs stand at the known distance |
+| ecg/synthetic | P, QRS, T or none at every sample of synthetic electrocardiograms; F1 |
 
 The samples are always those of seed 0, so that runs with different seeds are judged on the same.
 """
@@ -27,6 +28,7 @@ from dashzoo_search.tasks.generated import (
     AddingProblem,
     CopyMemory,
     DarcyFlow,
+    Electrocardiogram,
     Problem,
     SpacedMotifs,
     generate,
@@ -94,6 +96,9 @@ SYNTHETIC: Mapping[str, Synthetic] = {
         names=("blank", *map(str, range(1, 9))),
     ),
     "motifs": Synthetic(problem=SpacedMotifs()),
+    "ecg/synthetic": Synthetic(
+        problem=Electrocardiogram(), metric="f1", names=("baseline", "P", "QRS", "T")
+    ),
 }
 
 

@@ -12,16 +12,19 @@ import dashzoo_search.candidates as candidates_module
 import dashzoo_search.methods.mixture as mixture_module
 import dashzoo_search.methods.paths as paths_module
 import dashzoo_search.methods.scout as scout_module
+import dashzoo_search.selection as selection_module
 import dashzoo_search.training.loop as loop_module
 from dashzoo_search.methods.judge import Judge
 from dashzoo_search.networks.convs import conv_layers
 from dashzoo_search.pipeline import run_search, run_training
 from dashzoo_search.plan import Network, build_network
 from dashzoo_search.search import SearchOptions
+from dashzoo_search.selection import Choosing, Judged
 from dashzoo_search.spec import Choice, KernelSpec, SearchSpace
 from dashzoo_search.tasks import SealedSplit, Split
 from dashzoo_search.tasks.load import load_file
 from dashzoo_search.tasks.task import classification_task
+from dashzoo_search.training.metrics import Score
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.steps import Batches
 
@@ -58,20 +61,56 @@ def uniform(spec):
     return KernelSpec(dims=1, layers=dict.fromkeys(spec.layers, Choice.cube(3, 1, dims=1)))
 
 
-def test_a_search_that_kept_every_kernel_trains_one_network(task):
-    own = {}
+def own_kernels(task):
     net = build_network(NETWORK, task)
-    for layer in conv_layers(net.backbone, torch.zeros(2, task.channels, 1, *task.size), dims=1):
-        if not layer.reason:
-            own[layer.name] = layer.choice
+    layers = conv_layers(net.backbone, torch.zeros(2, task.channels, 1, *task.size), dims=1)
+    return KernelSpec(dims=1, layers={each.name: each.choice for each in layers if not each.reason})
+
+
+def test_a_search_that_kept_every_kernel_trains_one_network(task):
     stages = set()
     done = run_training(
-        task, NETWORK, RECIPE, spec=KernelSpec(dims=1, layers=own), supernet=None,
+        task, NETWORK, RECIPE, spec=own_kernels(task), supernet=None,
         baseline_epochs=2, seed=0, device=CPU, on_epoch=lambda p: stages.add(p.stage),
     )  # fmt: skip
     assert stages == {"default kernels, judged", "default kernels"}
     assert (done.shipped, done.selection.how) == ("default", "the search itself")
     assert done.metrics["searched"] == done.metrics["default"]
+
+
+@pytest.mark.parametrize("clearly", [False, True])
+@pytest.mark.parametrize("few", [False, True])
+def test_one_kernel_for_all_replaces_kept_kernels_only_if_clearly_better(
+    task, monkeypatch, clearly, few
+):
+    """A search that kept the backbone's kernels is not said to have found others."""
+    monkeypatch.setattr(selection_module, "ENOUGH", len(task.val) + few)
+    own = own_kernels(task)
+    better = Score(0.9, 0.1) if clearly else Score(0.1, 0.9)
+    losses = np.linspace(0, 0.1, 60)
+
+    def judge(pool, builds, *rest, **more):
+        scores = {"default": Score(0.5, 0.5), "uniform": better}
+        return {n: Judged(score=scores[n], losses=scores[n].loss + losses) for n in builds}
+
+    monkeypatch.setattr(selection_module, "cross_validate", judge)
+    note = Choosing.note_validation
+    told = {"default": Score(0.5, 0.5), "uniform": better}
+    monkeypatch.setattr(Choosing, "note_validation", lambda self, _: note(self, told))
+    done = run_training(
+        task, NETWORK, RECIPE, spec=own, uniform=uniform(own), supernet=None,
+        baseline_epochs=2, seed=0, device=CPU,
+    )  # fmt: skip
+    kernels = {tuple(row["kernel"]) for row in done.layers}
+    if clearly:
+        assert (done.shipped, done.selection.proposal) == ("searched", "uniform")
+        assert kernels == {(3,)}
+    else:
+        assert (done.shipped, done.selection.how) == ("default", "the search itself")
+        assert done.metrics["searched"] == done.metrics["default"]
+        assert done.selection.proposals["uniform"] == better
+        assert done.selection.samples == len(task.val) + (len(task.train) if few else 0)
+        assert len(kernels) > 1
 
 
 @pytest.mark.parametrize("baseline_epochs", [None, 2])
