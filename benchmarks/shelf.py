@@ -42,7 +42,6 @@ MODELS = {
     "wrn1d.basicmotions": f"ucr/BasicMotions {_SMALL}",
     "wrn1d.gunpoint": f"ucr/GunPoint {_SMALL}",
     "wrn1d.japanesevowels": f"ucr/JapaneseVowels {_SMALL}",
-    "wrn1d.covid3month": f"ucr/Covid3Month {_SMALL}",
     "wrn_16_1.digits": f"digits {_IMAGES} --epochs 40 --search-epochs 5",
     "wrn_16_1.digits-permuted": f"digits/permuted {_IMAGES} --epochs 40 --search-epochs 5",
     "wrn_16_1.faces": f"faces {_IMAGES} --epochs 40 --search-epochs 5",
