@@ -130,6 +130,11 @@ def offline(monkeypatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def nothing_on_the_shelf(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DASHZOO_SHELF", str(tmp_path / "no-shelf"))
+
+
+@pytest.fixture(autouse=True)
 def waits(monkeypatch) -> list[float]:
     """Seconds that were to be waited; nobody waits for them."""
     told: list[float] = []
