@@ -47,6 +47,7 @@ MODELS = {
     "wrn_16_1.faces": f"faces {_IMAGES} --epochs 40 --search-epochs 5",
     "wrn1d.arrowhead": f"ucr/ArrowHead {_SMALL}",
     "wrn1d.burgers": f"burgers/viscous {_DRAWN} --epochs 60 --search-epochs 5",
+    "wrn1d.ecg": f"ecg/synthetic {_DRAWN} --epochs 30 --search-epochs 6",
     "wrn1d.osuleaf": f"ucr/OSULeaf {_LARGE}",
     "wrn1d.acsf1": f"ucr/ACSF1 {_LARGE}",
     "wrn1d.plaid": f"ucr/PLAID {_LARGE} --lengths resample --size 256",

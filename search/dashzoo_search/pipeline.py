@@ -7,7 +7,7 @@ its default kernels beside it, and only then opens the test split, once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -210,6 +210,8 @@ def run_training(
     order = list(dict.fromkeys(("searched" if "searched" in proposals else "default", *proposals)))
 
     recipes = {name: trainer.recipe(name) for name in (*proposals, "default")}
+    if baseline_epochs is not None:
+        recipes["default"] = replace(recipes["default"], epochs=baseline_epochs)
     choosing = Choosing(
         task,
         recipe,

@@ -81,9 +81,10 @@ class Choosing:
 
     Args:
         task: its train and val splits are used.
-        recipe: of the training; cross-validation takes half its epochs.
+        recipe: of the training.
         objective: what they are trained on and chosen by.
-        recipes: of candidates that have one of their own, by name.
+        recipes: of candidates that have one of their own, by name. Cross-validation takes half of
+            the epochs of each, so that those that will be trained for longer are judged so.
         architect: steps the transforms of those that are XD-operations.
         seed: cuts the folds, initialises and shuffles, alike for every candidate.
         on_epoch: told after every epoch.
@@ -116,9 +117,10 @@ class Choosing:
         """
         watch = Stopwatch()
         pool = self._task.train.join(self._task.val)
-        half = max(1, self._recipe.epochs // 2)
+        whole = {name: self._recipes.get(name, self._recipe) for name in builds}
         shorter = {
-            name: replace(self._recipes.get(name, self._recipe), epochs=half) for name in builds
+            name: replace(recipe, epochs=max(1, recipe.epochs // 2))
+            for name, recipe in whole.items()
         }
         judged = cross_validate(
             pool,

@@ -71,6 +71,22 @@ def test_small_validation_splits_are_cross_validated_and_the_better_one_ships():
     assert data.test.reads == 0
 
 
+def test_each_is_judged_on_half_of_what_it_is_trained_for(monkeypatch):
+    from dashzoo_search import selection as room
+
+    epochs, real = {}, room.fit
+
+    def spy(net, fitted, judge, recipe, **more):
+        epochs[net.learns] = recipe.epochs
+        return real(net, fitted, judge, recipe, **more)
+
+    monkeypatch.setattr(room, "fit", spy)
+    recipes = {"default": replace(RECIPE, epochs=9)}
+    choosing = Choosing(task(60), RECIPE, recipes=recipes, seed=0, on_epoch=quiet)
+    choosing.cross_validate(builds({}))
+    assert epochs == {False: max(1, RECIPE.epochs // 2), True: 4}
+
+
 class Sure(nn.Module):
     """As sure of every label as it is told to be; wrong about some of them."""
 

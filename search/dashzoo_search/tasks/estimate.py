@@ -6,7 +6,7 @@ With t seconds a step of a batch, E epochs of search and as many of training, an
     scout           E·S·(t(wide) + t(plain))
     training        E·S·t(plain)
     default kernels (E + 3·E)·S·t(plain), as they get what search and training got
-    final choice    3 folds · 3 candidates · ⅔·E/2·S·t(plain), where validation is small
+    final choice    3 folds · ⅔·(E + E + 4·E)/2·S·t(plain), where validation is small
 
 The least of three steps counts. Where a batch is heavy, two smaller ones of at most `TIMED_MACS`
 are timed and a line is drawn through them. Memory is that of the process with its data, four
@@ -144,7 +144,8 @@ def estimate(task: Task, suggestion: Suggestion) -> Estimate:
     step = {name: seconds for name, (seconds, _) in taken.items()}
     epoch = -(-len(task.train) // recipe.batch_size) * recipe.epochs
     small = len(task.val) < ENOUGH
-    choice = FOLDS * 3 * (1 - 1 / FOLDS) / 2 if small else 0.0
+    # Two proposals and the default kernels, each for half of what it is trained for.
+    choice = FOLDS * (1 - 1 / FOLDS) * (1 + 1 + 4) / 2 if small else 0.0
     judged = 1.5 if small else 1.0  # a training of half the length tells the validation score
     stages = {
         "search": step["path"],
