@@ -1,5 +1,7 @@
 """The final choice is made on data that neither network was fitted to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
