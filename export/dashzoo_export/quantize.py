@@ -4,14 +4,20 @@ Weights are symmetric int8, activations unsigned with a zero of their own, biase
 integer kernels of CPUs take. ONNX Runtime makes signed activations unsigned by itself, but not
 where a result is used twice, so that a residual network would stay in float there. TensorRT takes
 signed activations only: use fp16 on a GPU.
+
+The range of an activation is that of its extremes, or of all but the outermost: heavy tails want
+the latter, fields whose extremes matter the former. Some are made, and the one nearest to the float
+model on the calibration samples is kept.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
+import math
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +25,22 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from dashzoo_export.session import require_runtime
+from dashzoo_export.session import open_session, require_runtime
 
 __all__ = ["CALIBRATION_SAMPLES", "quantized"]
 
-CALIBRATION_SAMPLES = 128
+# Of 128, the sharpest fronts of Burgers' equation are cut, and err six times as much.
+CALIBRATION_SAMPLES = 512
+KEPT = (99.999, 99.9)  # percent of an activation, where its tails are cut
+MEMORY = 2**30  # bytes
+_FEWEST = 32
 _BATCH = 16
 
 
 def quantized(
     model: onnx.ModelProto, samples: NDArray[np.float32], *, wide: Collection[str]
 ) -> onnx.ModelProto:
-    """``model`` in int8, calibrated on the extremes of its activations.
+    """``model`` in int8, with the ranges of activations that suit ``samples`` better.
 
     Args:
         model: float32.
@@ -41,6 +51,42 @@ def quantized(
         MissingRuntime: onnxruntime is not installed.
     """
     require_runtime()
+    from onnxruntime.quantization import CalibrationMethod
+
+    wanted = _outputs(model, samples)
+    made = [_calibrated(model, samples, wide, CalibrationMethod.MinMax)]
+    # Histograms are made of all activations at once, which large networks have no room for.
+    some = samples[: MEMORY // _activation_bytes(model, samples.shape[2:])]
+    for kept in KEPT if len(some) >= min(_FEWEST, len(samples)) else ():
+        how = CalibrationMethod.Percentile
+        made.append(_calibrated(model, some, wide, how, CalibPercentile=kept))
+    return min(made, key=lambda one: float(np.abs(_outputs(one, samples) - wanted).mean()))
+
+
+def _activation_bytes(model: onnx.ModelProto, size: tuple[int, ...]) -> int:
+    """Of all that a sample of ``size`` leaves between nodes, in float32."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    total = 4 * math.prod(size)
+    for value in inferred.graph.value_info:
+        sides = value.type.tensor_type.shape.dim
+        total += 4 * math.prod(side.dim_value or max(size) for side in list(sides)[1:])
+    return total
+
+
+def _outputs(model: onnx.ModelProto, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    session = open_session(model.SerializeToString())
+    parts = (samples[i : i + _BATCH] for i in range(0, len(samples), _BATCH))
+    found: list[NDArray[np.float32]] = [session.run(None, {"input": x})[0] for x in parts]
+    return np.concatenate(found).astype(np.float64)
+
+
+def _calibrated(
+    model: onnx.ModelProto,
+    samples: NDArray[np.float32],
+    wide: Collection[str],
+    method: Any,
+    **options: float,
+) -> onnx.ModelProto:
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -50,8 +96,10 @@ def quantized(
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # it has no types
         def __init__(self) -> None:
-            parts = range(0, len(samples), _BATCH)
-            self.batches = iter([{"input": samples[i : i + _BATCH]} for i in parts])
+            # Batches of one size, as histograms want them.
+            size = max(n for n in range(1, _BATCH + 1) if len(samples) % n == 0)
+            parts = range(0, len(samples), size)
+            self.batches = iter([{"input": samples[i : i + size]} for i in parts])
 
         def get_next(self) -> dict[str, Any] | None:
             return next(self.batches, None)
@@ -69,7 +117,8 @@ def quantized(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=sorted(wide),
-            extra_options={"QuantizeBias": False},
+            calibrate_method=method,
+            extra_options={"QuantizeBias": False, **options},
         )
         return onnx.load(target)
 
@@ -92,12 +141,13 @@ def _with_own_constants(model: onnx.ModelProto, wide: Collection[str]) -> onnx.M
     return copy
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the tool's advice about its own pre-processing off the user's terminal."""
+    """Keep the tool's advice and progress off the user's terminal."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         logging.disable(disabled)

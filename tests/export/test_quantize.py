@@ -3,10 +3,15 @@
 import numpy as np
 import onnx
 import torch
+from onnxruntime.quantization import CalibrationMethod
 
+import dashzoo_export.quantize as quantize
 from dashzoo_export.artifact import export_onnx, model_path
 from dashzoo_export.chain import Chain
+from dashzoo_export.onnx import trace
+from dashzoo_export.quantize import KEPT, _calibrated, _outputs, quantized
 from dashzoo_export.request import Request
+from dashzoo_export.serving import Served
 from dashzoo_export.weights import save_weights
 from dashzoo_search.networks import SearchedNet
 from dashzoo_search.spec import Choice, KernelSpec
@@ -37,3 +42,55 @@ def test_int8_takes_ordinary_convolutions_where_forms_are_ours_to_choose(tmp_pat
     asked = Request(precisions=("int8",), lowering="dft_matmul")
     chain = Chain.of(net, (256,), asked)
     assert chain.in_integers() is chain  # whoever asks for a form gets it
+
+
+def test_ranges_are_those_that_suit_the_samples():
+    """Heavy tails want them cut, fields whose extremes matter do not."""
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    spec = KernelSpec(dims=1, layers={})
+    net = SearchedNet("chain1d", dims=1, in_chans=1, num_classes=2, kernels=spec).eval()
+    plain = rng.uniform(-1, 1, (64, 1, 64)).astype(np.float32)
+    heavy = plain.copy()
+    heavy[0, 0, 0] = 1000.0
+    graph = trace(Served(net), size=(64,))
+    for samples, best in ((plain, "extremes"), (heavy, "inner")):
+        wanted = _outputs(graph.model, samples[1:])
+
+        def error(model, samples=samples, wanted=wanted):
+            return np.abs(_outputs(model, samples[1:]) - wanted).mean()
+
+        extremes, inner = (
+            _calibrated(graph.model, samples, graph.wide, method, **options)
+            for method, options in (
+                (CalibrationMethod.MinMax, {}),
+                (CalibrationMethod.Percentile, {"CalibPercentile": KEPT[-1]}),
+            )
+        )
+        assert (error(extremes) < error(inner)) == (best == "extremes")
+        found = error(quantized(graph.model, samples, wide=graph.wide))
+        assert found <= 1.05 * min(error(extremes), error(inner))
+
+
+def test_large_networks_are_calibrated_on_extremes_alone(monkeypatch):
+    torch.manual_seed(0)
+    spec = KernelSpec(dims=1, layers={})
+    net = SearchedNet("chain1d", dims=1, in_chans=1, num_classes=2, kernels=spec).eval()
+    graph = trace(Served(net), size=(64,))
+    x = np.random.default_rng(0).standard_normal((40, 1, 64)).astype(np.float32)
+    asked, real = [], quantize._calibrated
+
+    def spy(model, samples, wide, method, **options):
+        asked.append((method, len(samples)))
+        return real(model, samples, wide, method, **options)
+
+    monkeypatch.setattr(quantize, "_calibrated", spy)
+    quantized(graph.model, x, wide=graph.wide)
+    assert asked == [(CalibrationMethod.MinMax, 40), *[(CalibrationMethod.Percentile, 40)] * 2]
+    one = quantize._activation_bytes(graph.model, (64,))
+    assert one > 4 * 64 * net.backbone.num_features  # at least one layer's
+    for room, count in ((36 * one, 36), (31 * one, None)):
+        asked.clear()
+        monkeypatch.setattr(quantize, "MEMORY", room)
+        quantized(graph.model, x, wide=graph.wide)
+        assert asked[1:] == ([(CalibrationMethod.Percentile, count)] * 2 if count else [])
