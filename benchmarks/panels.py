@@ -42,8 +42,8 @@ PANELS = {
     "--search-epochs 6 --draws 1 --threads 1",
     "darcy/small": "--seeds 1 --backbone chain2d --backbone-arg depth=4 --backbone-arg width=8 "
     "--epochs 20 --search-epochs 4 --draws 1 --threads 1",
-    "ucr/PLAID": "--seeds 1 --backbone-arg width=16 --epochs 20 --search-epochs 4 --draws 1 "
-    "--lengths resample --size 256 --threads 1",
+    "ucr/PLAID": "--seeds 1 --backbone-arg width=8 --batch-size 32 --input-norm sample "
+    "--lengths pad --size 512 --epochs 40 --search-epochs 8 --draws 1 --threads 1",
     "burgers/viscous": "--seeds 2 --backbone-arg width=8 --batch-size 32 --epochs 60 "
     "--search-epochs 5 --draws 2 --threads 1",
     "motifs": "--seeds 2 --backbone-arg width=16 --batch-size 32 --epochs 21 "

@@ -50,7 +50,8 @@ MODELS = {
     "wrn1d.ecg": f"ecg/synthetic {_DRAWN} --epochs 30 --search-epochs 6",
     "wrn1d.osuleaf": f"ucr/OSULeaf {_LARGE}",
     "wrn1d.acsf1": f"ucr/ACSF1 {_LARGE}",
-    "wrn1d.plaid": f"ucr/PLAID {_LARGE} --lengths resample --size 256",
+    "wrn1d.plaid": f"ucr/PLAID {_DRAWN} --input-norm sample --lengths pad --size 512 --epochs 40 "
+    "--search-epochs 8",
     "wrn1d.motifs": f"motifs {_DRAWN} --epochs 10 --search-epochs 2",
     "chain2d.darcy": f"darcy/small {_FIELD} --epochs 20 --search-epochs 4",
     "wrn1d.pickupgesture": f"ucr/PickupGestureWiimoteZ {_SMALL}",

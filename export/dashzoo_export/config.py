@@ -9,7 +9,7 @@ from typing import Any
 
 from dashzoo_export.bundle import CONFIG, read_json
 from dashzoo_search.errors import BadBundle, BadSpec
-from dashzoo_search.networks.moments import Per
+from dashzoo_search.networks.moments import InputNorm, Per
 from dashzoo_search.networks.searched import ARCHITECTURE, SearchedNet
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.tasks.kinds import KINDS, Kind
@@ -42,7 +42,7 @@ class NetworkConfig:
     resize: int | None
     dense: bool
     coords: bool
-    input_norm: Per
+    input_norm: InputNorm
     output_norm: Per | None
     kernels: KernelSpec
     label_names: tuple[str, ...]
@@ -156,7 +156,7 @@ def read_config(folder: Path) -> NetworkConfig:
         resize=args.integer("resize", 1, _MAX_CHANNELS) if args.value.get("resize") else None,
         dense=args.flag("dense"),
         coords=args.flag("coords"),
-        input_norm=args.per("input_norm") or "channel",
+        input_norm=args.input_norm(),
         output_norm=args.per("output_norm"),
         kernels=kernels,
         label_names=tuple(str(label) for label in labels),
@@ -195,6 +195,11 @@ class _Fields:
         if not isinstance(value, bool):
             raise self.bad(name, "true or false")
         return value
+
+    def input_norm(self) -> InputNorm:
+        if self.value.get("input_norm") == "sample":
+            return "sample"
+        return self.per("input_norm") or "channel"
 
     def per(self, name: str) -> Per | None:
         known: dict[object, Per | None] = {None: None, "channel": "channel", "position": "position"}

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dashzoo_search.choice import Kernel
 from dashzoo_search.networks.convs import ConvLayer, conv_layers, out_of_reach
 from dashzoo_search.networks.create import create_backbone
-from dashzoo_search.networks.moments import Per
+from dashzoo_search.networks.moments import InputNorm, Per
 from dashzoo_search.networks.rules import Rule
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.ops import XDConv
@@ -45,7 +45,7 @@ class Network:
     args: Mapping[str, Any] = field(default_factory=dict)
     resize: int | None = None
     coords: bool = False
-    input_norm: Per = "channel"
+    input_norm: InputNorm = "channel"
     output_norm: Per | None = None
     pretrained: bool = False
     rule: Rule = field(default_factory=Rule)

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from dashzoo_search.rows import Array, blocks
 
-__all__ = ["Moments", "Per"]
+__all__ = ["CONSTANT", "InputNorm", "Moments", "Per"]
 
 Per = Literal["channel", "position"]
+InputNorm = Literal["channel", "position", "sample"]
+
+CONSTANT = 1e-6  # of the largest value, what float32 cannot tell from no change at all
 
 
 class Moments(nn.Module):
@@ -42,7 +45,7 @@ class Moments(nn.Module):
         row = mean.reshape(*mean.shape, *(1,) * (X.ndim - 1 - mean.ndim))
         std = np.sqrt(sum(np.square(block - row).sum(axes) for block in blocks(X)) / count)
         largest = np.max([np.abs(block).max(axes) for block in blocks(X)], 0)
-        std[std <= 1e-6 * largest] = self.constant  # what float32 cannot tell from constant
+        std[std <= CONSTANT * largest] = self.constant
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(std))
 

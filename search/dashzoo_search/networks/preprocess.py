@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dashzoo_search.networks.moments import Moments
+from dashzoo_search.networks.moments import CONSTANT, Moments
+from dashzoo_search.rows import Array
 
 __all__ = ["Preprocess"]
 
@@ -19,7 +20,7 @@ class Preprocess(Moments):
     """(x − mean) / std, then onto the plane the backbone works on.
 
     A channel, or position, that never changes in the data it is fitted to is centred and left
-    unscaled.
+    unscaled; so is a channel of a sample by its own moments.
 
     Args:
         in_chans: channels of the raw input.
@@ -27,6 +28,8 @@ class Preprocess(Moments):
         resize: height and width to interpolate images to (bilinear); None keeps the size.
         size: of a raw sample, to normalise every position by its own moments; empty for those of
             channels.
+        per_sample: normalise every channel of a sample by its own moments over the sample, where
+            what samples differ in is not their scale.
         coords: whether ``dims`` channels are appended that say where on [−1, 1] a position lies.
 
     Shape:
@@ -41,15 +44,22 @@ class Preprocess(Moments):
         resize: tuple[int, int] | None = None,
         *,
         size: tuple[int, ...] = (),
+        per_sample: bool = False,
         coords: bool = False,
     ) -> None:
         super().__init__(in_chans, size)
+        self.per_sample = per_sample
         self.dims = dims
         self.resize = resize
         self.out_chans = in_chans + dims * coords
 
+    def fit(self, X: Array) -> None:
+        """Set the moments to those of ``X`` [n, c, …], unless every sample has its own."""
+        if not self.per_sample:
+            super().fit(X)
+
     def forward(self, x: Tensor) -> Tensor:
-        mean, std = self.like(x)
+        mean, std = _own_moments(x) if self.per_sample else self.like(x)
         x = (x - mean) / std
         if self.dims == 1:
             x = x.unsqueeze(2)
@@ -62,6 +72,15 @@ class Preprocess(Moments):
     def extra_repr(self) -> str:
         """Channels, dims and size, for printing."""
         return f"{super().extra_repr()}, dims={self.dims}, resize={self.resize}"
+
+
+def _own_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [b, c, 1, …] of each channel of each sample."""
+    axes = tuple(range(2, x.ndim))
+    mean = x.mean(axes, keepdim=True)
+    std = (x - mean).square().mean(axes, keepdim=True).sqrt()
+    largest = x.abs().amax(axes, keepdim=True)
+    return mean, torch.where(std <= CONSTANT * largest, torch.ones_like(std), std)
 
 
 def _coordinates(x: Tensor, dims: int) -> list[Tensor]:

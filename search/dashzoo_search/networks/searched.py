@@ -18,7 +18,7 @@ from dashzoo_search.errors import BadBackbone
 from dashzoo_search.networks.convs import apply_spec, same_kernel
 from dashzoo_search.networks.create import create_backbone
 from dashzoo_search.networks.features import SearchedFeatures
-from dashzoo_search.networks.moments import Per
+from dashzoo_search.networks.moments import InputNorm, Per
 from dashzoo_search.networks.postprocess import Postprocess
 from dashzoo_search.networks.preprocess import Preprocess
 from dashzoo_search.rows import Array
@@ -42,8 +42,8 @@ class SearchedNet(nn.Module):
         resize: side length images are interpolated to before the backbone.
         dense: whether there is an output for every position of a sample.
         coords: whether the backbone is given coordinates as channels, see `Preprocess`.
-        input_norm: whose mean and standard deviation samples are normalised by: each channel's, or
-            each position's.
+        input_norm: whose mean and standard deviation samples are normalised by: each channel's,
+            each position's, or by ``"sample"`` those of the channels of each sample itself.
         output_norm: the same of outputs that are numbers, see `Postprocess`; None leaves them be.
         size: of a raw sample, (l,) or (h, w); only a norm by position needs it, and makes the
             network one for this size.
@@ -75,7 +75,7 @@ class SearchedNet(nn.Module):
         resize: int | None = None,
         dense: bool = False,
         coords: bool = False,
-        input_norm: Per = "channel",
+        input_norm: InputNorm = "channel",
         output_norm: Per | None = None,
         size: Sequence[int] | None = None,
         **kwargs: Any,
@@ -99,6 +99,7 @@ class SearchedNet(nn.Module):
             dims,
             (resize, resize) if resize else None,
             size=self.size or () if input_norm == "position" else (),
+            per_sample=input_norm == "sample",
             coords=coords,
         )
         self.backbone = create_backbone(
@@ -209,7 +210,7 @@ def _require_agreement(
     dims: int,
     resize: int | None,
     dense: bool,
-    input_norm: Per,
+    input_norm: InputNorm,
     output_norm: Per | None,
     size: Sequence[int] | None,
 ) -> None:
@@ -217,8 +218,11 @@ def _require_agreement(
         raise BadBackbone("Outputs for every position keep the samples' size; leave resize out")
     if output_norm == "position" and not dense:
         raise BadBackbone("Only dense outputs have positions; take the output_norm 'channel'")
-    if {input_norm, output_norm} - {"channel", "position", None}:
-        raise BadBackbone("A norm is by 'channel' or by 'position'; take one of them")
+    known = ("channel", "position")
+    if input_norm not in (*known, "sample") or output_norm not in (*known, None):
+        raise BadBackbone(
+            "A norm is by 'channel' or 'position', of inputs also by 'sample'; take one of them"
+        )
     if "position" in (input_norm, output_norm) and (size is None or len(size) != dims):
         raise BadBackbone("A norm by position is for samples of one size; give size")
 

@@ -28,6 +28,7 @@ from dashzoo_search.tasks.symptoms import (
     duplicates,
     ids,
     leaks,
+    scale,
 )
 from dashzoo_search.tasks.task import Task
 
@@ -154,6 +155,7 @@ def _symptoms(task: Task) -> Iterator[Finding]:
     parts = {"train": task.train, "val": task.val, "test": task.test.open()}
     yield from balance(task)
     yield from constant(task)
+    yield from scale(task)
     yield from duplicates(parts)
     yield from leaks(task, parts)
 

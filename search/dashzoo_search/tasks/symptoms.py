@@ -17,11 +17,21 @@ from numpy.typing import NDArray
 from dashzoo_search.rows import Array, blocks
 from dashzoo_search.tasks.task import Split, Task
 
-__all__ = ["Finding", "alike_neighbours", "balance", "constant", "duplicates", "ids", "leaks"]
+__all__ = [
+    "Finding",
+    "alike_neighbours",
+    "balance",
+    "constant",
+    "duplicates",
+    "ids",
+    "leaks",
+    "scale",
+]
 
 MOST = 2000
 WIDEST = 4096
 RARE, SKEWED = 5, 10
+SCALES = 100
 FEWEST = 10
 
 Severity = Literal["fault", "warning", "note"]
@@ -79,6 +89,27 @@ def constant(task: Task) -> Iterator[Finding]:
             what=f"Channel {channel} is {low[channel]:g} throughout the training split",
             mend="Leave it out.",
         )
+
+
+def scale(task: Task) -> Iterator[Finding]:
+    """Channels that are far larger in some samples than in others, which normalised vanish."""
+    spread = np.concatenate(
+        [
+            block.reshape(*block.shape[:2], -1).std(2, dtype=np.float64)
+            for block in blocks(task.train.X)
+        ]
+    )
+    for channel, of in enumerate(spread.T):
+        small, large = np.percentile(of[of > 0], (10, 90)) if of.any() else (1.0, 1.0)
+        if large > SCALES * small:
+            yield Finding(
+                about="scale",
+                severity="warning",
+                what=f"Channel {channel} varies by more than {large:.2g} in a tenth of the training "
+                f"samples, and by less than {small:.2g} in another",
+                mend="Add --input-norm sample if scale tells nothing, or take logarithms.",
+            )
+            return
 
 
 def duplicates(parts: Mapping[str, Split]) -> Iterator[Finding]:

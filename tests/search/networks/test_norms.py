@@ -73,6 +73,28 @@ def test_samples_by_position():
     )
 
 
+@pytest.mark.parametrize("size", [(30,), (5, 6)])
+def test_samples_by_themselves(size):
+    rng = np.random.default_rng(0)
+    x = (
+        rng.standard_normal((4, 2, *size))
+        * np.array([1e-4, 1.0, 1e3, 1e-3])[:, None, *(None,) * len(size)]
+    )
+    x = (x + 5 * np.abs(x).max((1, *range(2, x.ndim)), keepdims=True)).astype(np.float32)
+    x[3, 1] = 1 / 3
+    pre = Preprocess(2, len(size), per_sample=True)
+    before = {name: value.clone() for name, value in pre.state_dict().items()}
+    pre.fit(x)
+    assert all(torch.equal(value, before[name]) for name, value in pre.state_dict().items())
+    out = pre(torch.from_numpy(x)).flatten(2)
+    torch.testing.assert_close(out.mean(2), torch.zeros(4, 2), atol=1e-3, rtol=0)
+    spread = torch.ones(4, 2)
+    spread[3, 1] = 0
+    torch.testing.assert_close(out.std(2, correction=0), spread, atol=1e-3, rtol=0)
+    again = pre(torch.from_numpy(7 * x)).flatten(2)
+    torch.testing.assert_close(again, out, atol=1e-3, rtol=0)
+
+
 def test_coordinates_are_the_last_channels():
     out = Preprocess(1, 2, coords=True)(torch.zeros(2, 1, 3, 5))
     assert out.shape == (2, 3, 3, 5)

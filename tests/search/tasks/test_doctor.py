@@ -80,6 +80,17 @@ def test_imbalance(see):
     assert found(see(X, y))["balance"] == "Only 2 training samples are of the class 1"
 
 
+def test_samples_of_very_different_scale(see):
+    X, y = healthy()
+    X[: N // 2, 1] *= 1e-4
+    report = see(X, y)
+    assert set(found(report)) == {"scale"}
+    assert report.findings[0].what.startswith("Channel 1 varies by more than ")
+    assert "--input-norm sample" in report.findings[0].mend
+    assert "scale" not in found(see(X * 0 + X[:1], y))
+    assert "scale" not in found(see(0 * X, y))
+
+
 def test_constant_channel(see):
     X, y = healthy()
     X[:, 1] = 7

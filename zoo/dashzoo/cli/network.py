@@ -76,8 +76,9 @@ def network_options(command: Command) -> Command:
             ),
             click.option(
                 "--input-norm",
-                type=click.Choice(["channel", "position"]),
-                help="Normalise samples by channel (default), or position by position.",
+                type=click.Choice(["channel", "position", "sample"]),
+                help="Normalise samples by channel (default), position by position, or each sample "
+                "by itself.",
             ),
             click.option(
                 "--output-norm",

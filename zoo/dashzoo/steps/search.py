@@ -95,7 +95,8 @@ def search(
             - ``backbone_args``: further keyword arguments of the backbone,
             - ``resize``: side length to interpolate images to, inside the network,
             - ``coords``: whether it is given coordinates, as channels,
-            - ``input_norm``, ``output_norm``: ``"channel"`` or ``"position"``, see `SearchedNet`,
+            - ``input_norm``, ``output_norm``: ``"channel"``, ``"position"`` or, of inputs,
+              ``"sample"``, see `SearchedNet`,
             - ``pretrained``: whether the backbone starts from timm's weights, which are fetched,
             - ``layers``, ``exclude``: patterns of the layers to search and to leave alone, see
               `Rule`,

@@ -19,7 +19,7 @@ from dashzoo_search.choice import short_repr
 from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.methods.xd import xd_choices
 from dashzoo_search.networks.create import default_backbone
-from dashzoo_search.networks.moments import Per
+from dashzoo_search.networks.moments import InputNorm, Per
 from dashzoo_search.networks.rules import Rule
 from dashzoo_search.plan import Network, batch_macs, build_network
 from dashzoo_search.search import SearchOptions
@@ -89,7 +89,7 @@ def plan_search(
     backbone_args: Mapping[str, Any] | None = None,
     resize: int | None = None,
     coords: bool = False,
-    input_norm: Per = "channel",
+    input_norm: InputNorm = "channel",
     output_norm: Per | None = None,
     pretrained: bool = False,
     layers: tuple[str, ...] = (),
