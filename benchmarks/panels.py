@@ -27,6 +27,7 @@ RUNS = ROOT / "runs" / "panel"
 # Epochs of search are few enough for it to take less than half as long as one training.
 _UCR = "--seeds 5 --backbone-arg width=24 --epochs 100 --search-epochs 20 --threads 1"
 _SLIM = "--seeds 5 --backbone-arg width=16 --epochs 60 --search-epochs 12 --draws 2 --threads 1"
+_LONGER = "--seeds 5 --backbone-arg width=24 --epochs 200 --search-epochs 50 --threads 1"
 _LONG = "--seeds 3 --backbone-arg width=16 --epochs 30 --search-epochs 6 --draws 1 --threads 1"
 _SMALL_IMAGES = "--seeds 3 --backbone wrn_16_1 --epochs 40 --search-epochs 5 --draws 2 --threads 1"
 PANELS = {
@@ -35,7 +36,7 @@ PANELS = {
     "ucr/GunPoint": _UCR,
     "ucr/ArrowHead": _SLIM,
     "ucr/JapaneseVowels": _SLIM,
-    "ucr/PickupGestureWiimoteZ": _SLIM,
+    "ucr/PickupGestureWiimoteZ": f"{_LONGER} --contestants default,ours,rocket",
     "ucr/OSULeaf": _LONG,
     "ucr/ACSF1": _LONG,
     "ecg/synthetic": "--seeds 2 --backbone-arg width=8 --batch-size 32 --epochs 30 "

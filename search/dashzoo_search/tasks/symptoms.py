@@ -105,8 +105,8 @@ def scale(task: Task) -> Iterator[Finding]:
             yield Finding(
                 about="scale",
                 severity="warning",
-                what=f"Channel {channel} varies by more than {large:.2g} in a tenth of the training "
-                f"samples, and by less than {small:.2g} in another",
+                what=f"Channel {channel} varies by more than {large:.2g} in a tenth of the "
+                f"training samples, and by less than {small:.2g} in another",
                 mend="Add --input-norm sample if scale tells nothing, or take logarithms.",
             )
             return
