@@ -94,3 +94,36 @@ def test_large_networks_are_calibrated_on_extremes_alone(monkeypatch):
         monkeypatch.setattr(quantize, "MEMORY", room)
         quantized(graph.model, x, wide=graph.wide)
         assert asked[1:] == ([(CalibrationMethod.Percentile, count)] * 2 if count else [])
+
+
+def test_where_integers_err_the_first_convolutions_stay_in_float(monkeypatch):
+    torch.manual_seed(0)
+    spec = KernelSpec(dims=1, layers={})
+    args = {"depth": 5}
+    net = SearchedNet(
+        "chain1d", dims=1, in_chans=1, num_classes=2, kernels=spec, backbone_args=args
+    ).eval()
+    graph = trace(Served(net), size=(64,))
+    x = np.random.default_rng(0).standard_normal((40, 1, 64)).astype(np.float32)
+    convs = [node.name for node in graph.model.graph.node if node.op_type == "Conv"]
+    assert len(convs) == 5
+
+    def in_float(enough):
+        monkeypatch.setattr(quantize, "ENOUGH", enough)
+        model = quantized(graph.model, x, wide=graph.wide)
+        made = {out: node.op_type for node in model.graph.node for out in node.output}
+        return [
+            node.name
+            for node in model.graph.node
+            if node.op_type == "Conv" and made.get(node.input[1]) != "DequantizeLinear"
+        ]
+
+    assert in_float(1.0) == []
+    real = quantize._best_ranges
+    for told, first in (([3.0, 0.5], 1), ([3.0, 2.0, 1.0], 2), ([1.0, 3.0, 2.0], 0)):
+        errors = iter(told)
+        monkeypatch.setattr(
+            quantize, "_best_ranges", lambda *a, errors=errors: (real(*a)[0], next(errors))
+        )
+        assert in_float(0.7) == convs[:first]
+        assert next(errors, None) is None  # of five layers at most half are spared
