@@ -52,8 +52,6 @@ MODELS = {
     "wrn1d.acsf1": f"ucr/ACSF1 {_LARGE}",
     "wrn1d.plaid": f"ucr/PLAID {_DRAWN} --input-norm sample --lengths pad --size 512 --epochs 40 "
     "--search-epochs 8",
-    "wrn1d.motifs": "motifs --backbone-arg width=16 --batch-size 32 --threads 1 --epochs 10 "
-    "--search-epochs 2",
     "chain2d.darcy": f"darcy/small {_FIELD} --epochs 20 --search-epochs 4",
     "wrn1d.pickupgesture": f"ucr/PickupGestureWiimoteZ {_SMALL}",
     "wrn_16_1.textures": f"textures {_IMAGES} --epochs 8 --search-epochs 2",

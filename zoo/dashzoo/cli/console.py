@@ -20,8 +20,17 @@ if TYPE_CHECKING:  # what only prints a bundle has no need of torch
     from dashzoo_search.training.progress import OnEpoch
     from dashzoo_search.training.progress import Progress as Epoch
 
-__all__ = ["bars", "on_one_line", "print_json", "print_results", "started_from", "table"]
+__all__ = [
+    "bars",
+    "on_one_line",
+    "print_json",
+    "print_results",
+    "started_from",
+    "table",
+    "wide_console",
+]
 
+_PIPED = 200  # columns
 _STARTS = {"searched": "from the search's weights", "scratch": "from scratch"}
 
 
@@ -33,6 +42,14 @@ def print_json(value: Any) -> None:
 def on_one_line(text: str) -> str:
     """``text`` with line ends, tabs and terminal codes escaped; labels may come off a hub."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def wide_console() -> Console:
+    """Standard output, on which a table keeps its width where no terminal limits it."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPED
+    return console
 
 
 @contextlib.contextmanager

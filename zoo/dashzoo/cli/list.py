@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from dashzoo.catalogue import Entry
 
 _HEAD = ("model", "trained on", "test", "default", "published", "parameters", "ms")
-_PIPED = 200  # columns where no terminal cuts lines
 
 
 @click.command("list")
@@ -27,11 +26,10 @@ def command(pattern: str, remote: bool, as_json: bool) -> None:
     the best that others tell of; ms is ONNX Runtime's time for one sample, where dashzoo bench
     --save measured it.
     """
-    from rich.console import Console
     from rich.markup import escape
 
     from dashzoo.catalogue import catalogue
-    from dashzoo.cli.console import on_one_line, print_json, table
+    from dashzoo.cli.console import on_one_line, print_json, table, wide_console
 
     entries = catalogue(pattern, remote=remote)
     if as_json:
@@ -42,10 +40,7 @@ def command(pattern: str, remote: bool, as_json: bool) -> None:
         click.echo(f"No model matches {pattern!r}{more}.")
         return
     rows = [tuple(escape(on_one_line(text)) for text in _row(entry)) for entry in entries]
-    console = Console()
-    if not console.is_terminal:
-        console.width = _PIPED
-    console.print(table(_HEAD, rows))
+    wide_console().print(table(_HEAD, rows))
     for entry in entries:
         if entry.fault:
             click.echo(on_one_line(f"{entry.name} is damaged: {entry.fault}."))

@@ -59,10 +59,9 @@ def command(name: str | None, everything: bool, public_key: Path | None, as_json
 
 
 def _verify_all(public_key: Path | None, as_json: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from dashzoo.cli.console import on_one_line, print_json, table
+    from dashzoo.cli.console import on_one_line, print_json, table, wide_console
     from dashzoo.steps.verify_all import verify_all
 
     verdicts = verify_all(public_key=public_key)
@@ -73,7 +72,7 @@ def _verify_all(public_key: Path | None, as_json: bool) -> None:
     else:
         head = ("model", "", "metric", "recorded", "measured", "ONNX error", "files", "s")
         rows = [tuple(escape(on_one_line(cell)) for cell in _cells(each)) for each in verdicts]
-        Console().print(table(head, rows))
+        wide_console().print(table(head, rows))
         for verdict in verdicts:
             if verdict.reason:
                 click.echo(on_one_line(f"{verdict.name}: {verdict.reason}."))
