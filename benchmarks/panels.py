@@ -49,8 +49,8 @@ PANELS = {
     "--search-epochs 5 --draws 2 --threads 1",
     "motifs": "--seeds 2 --backbone-arg width=16 --batch-size 32 --epochs 21 "
     "--search-epochs 2 --draws 2 --threads 1",
-    "adding/200": "--seeds 2 --backbone-arg width=8 --batch-size 32 --epochs 21 "
-    "--search-epochs 2 --draws 2 --threads 1",
+    "adding/200": "--seeds 1 --backbone-arg width=8 --batch-size 32 --epochs 12 "
+    "--search-epochs 4 --draws 1 --threads 1 --contestants default,ours",
     "digits/permuted": _SMALL_IMAGES,
 }
 
