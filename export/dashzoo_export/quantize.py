@@ -58,13 +58,13 @@ def quantized(
     require_runtime()
     wanted = _outputs(model, samples)
     convs = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    found, least = model, math.inf
-    for first in (0, *(2**n for n in range(len(convs).bit_length() - 1))):
+    found, least = _best_ranges(model, samples, wide, wanted)
+    for first in (2**n for n in range(len(convs).bit_length() - 1)):
+        if least <= ENOUGH:
+            break
         one, error = _best_ranges(model, samples, {*wide, *convs[:first]}, wanted)
         if error < least:
             found, least = one, error
-        if least <= ENOUGH:
-            break
     return found
 
 

@@ -4,7 +4,7 @@
 OUT/index.html               the models, as a list that a script filters where there is one
 OUT/NAME/index.html          a model's card, and the lines that load it
 OUT/NAME/report.html         its report, see `dashzoo_cards.report`
-OUT/NAME/kernels.svg          its kernels in one small picture
+OUT/NAME/kernels.svg         its kernels in one small picture
 OUT/NAME/figures/*.png       the figures of the card
 OUT/gallery.json             names of all these files, and what could not be read
 ```

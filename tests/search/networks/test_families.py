@@ -30,6 +30,15 @@ def test_wide_resnets_have_the_papers_parameters(name, widen):
     assert count == {"wrn_16_1": 175_066, "wrn_16_4": 2_748_890}[name]  # the paper: 0.2 M, 2.7 M
 
 
+@pytest.mark.parametrize(("width", "widen"), [(12, 1), (8, 4)])
+def test_wide_resnets_of_other_widths(width, widen):
+    net = timm.create_model("wrn_16_1", width=width, widen=widen, in_chans=1)
+    features = [width * widen * 2**group for group in range(3)]
+    assert [level["num_chs"] for level in net.feature_info] == features
+    assert (net.conv1.out_channels, net.num_features) == (width, features[-1])
+    assert net(torch.randn(2, 1, 9, 9)).shape == (2, 10)
+
+
 def test_wide_resnets_search_their_13_convolutions_and_stride_twice():
     net = timm.create_model("wrn_16_1")
     x = torch.randn(2, 3, 32, 32)
