@@ -113,6 +113,11 @@ class Anchors:
             self.alive[name] = sorted({*kept, picks[name]})
         self.rest()
 
+    def stay(self, *, left: int) -> None:
+        """Let a round pass without judging; after the last (``left`` 0) only anchors are alive."""
+        if left == 0:
+            self.alive = {name: [index] for name, index in self.anchor.items()}
+
     def chances(self) -> dict[str, list[float]]:
         """How likely each choice of each layer is to be computed in a step."""
         told = {}

@@ -10,9 +10,10 @@ share weights and can only be told apart once it is settled, then sizes. After t
 layer stays at its anchor and the network trains on, so that its weights can be kept.
 
 Before that a `scout` may say where to start, and settle the dilations: layers that only pay off
-together are not found one at a time. So may the kernels of a like task; then no scout is sent, and
-nothing is settled. A choice explored in few steps is scored worse than it would do alone, so the
-method errs towards the kernels it starts from.
+together are not found one at a time. Its kernels stand until the supernet has beaten the scout's
+rival too: to a network at chance all kernels are alike. The kernels of a like task may say where
+to start as well; then no scout is sent, and nothing is settled. A choice explored in few steps is
+scored worse than it would do alone, so the method errs towards the kernels it starts from.
 
 Relatives: single-path one-shot search (Guo et al., ECCV 2020), its fairness by sampling, and
 selection by perturbing a trained supernet (Wang et al., ICLR 2021). The anchor, the order of the
@@ -28,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dashzoo_search.budget import Budget, Ledger
 from dashzoo_search.errors import BadData
@@ -35,7 +37,7 @@ from dashzoo_search.methods.anchors import Anchors
 from dashzoo_search.methods.decide import decide
 from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.judge import Judge
-from dashzoo_search.methods.scout import Builds, scout
+from dashzoo_search.methods.scout import Builds, margin, scout
 from dashzoo_search.ops.pathconv import PathConv
 from dashzoo_search.spec import Choice, KernelSpec
 from dashzoo_search.supernet import Supernet
@@ -150,7 +152,7 @@ def search_paths(
     if options.start is not None:
         # Found on other data, so nothing is settled by it.
         _start(anchors, supernet, options.start, settled=False)
-    scouted = None
+    scouted = rival = None
     if builds is not None and options.scout > 0:
         scouted = scout(
             builds,
@@ -165,6 +167,8 @@ def search_paths(
         )
         if scouted.believed:
             _start(anchors, supernet, scouted.spec, settled=True)
+            if ledger is None:  # a budget may not allow to stay
+                rival = scouted.rival
     judge = Judge(supernet, heldout, objective)
     rounds = sorted({max(1, round(share * recipe.epochs)) for share in ROUNDS})
     every = max(1, recipe.epochs // 20)
@@ -191,7 +195,11 @@ def search_paths(
             if epoch in rounds:
                 if epoch == rounds[0]:
                     anchors.uniform = _best_uniform(layers, anchors, judge, ledger)
-                anchors.move(judge, left=len(rounds) - 1 - rounds.index(epoch), of=len(rounds))
+                left = len(rounds) - 1 - rounds.index(epoch)
+                if rival is None or _beats(judge, rival, options.confidence):
+                    anchors.move(judge, left=left, of=len(rounds))
+                else:
+                    anchors.stay(left=left)
             if epoch % every == 0 or epoch == recipe.epochs:
                 history.append({"epoch": epoch, "layers": anchors.chances()})
             mean = sum(losses) / len(losses)
@@ -216,6 +224,12 @@ def _start(anchors: Anchors, supernet: Supernet, spec: KernelSpec, *, settled: b
     for name, choice in spec.layers.items():
         if name in supernet.layers and choice in (choices := supernet.choices(name)):
             anchors.start(name, choices.index(choice), settled=settled)
+
+
+def _beats(judge: Judge, rival: NDArray[np.float64], confidence: float) -> bool:
+    """Whether the network as it stands does what the scout did: beat the plain one for sure."""
+    gain, error = margin(judge.losses(), rival)
+    return gain > confidence * error
 
 
 def _best_uniform(

@@ -33,7 +33,7 @@ from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.resume import Stage
 from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_optimizer
 
-__all__ = ["Builds", "Scouted", "scout"]
+__all__ = ["Builds", "Scouted", "margin", "scout"]
 
 SLACK = 0.1
 
@@ -60,6 +60,7 @@ class Scouted:
         gain: by how much it beat the plain network on held-out samples, in loss a sample.
         error: standard error of that.
         believed: whether the search starts from it.
+        rival: what the plain network lost on each held-out sample, ``[n]``.
         skipped_steps: steps skipped because a gradient was not a number.
     """
 
@@ -67,6 +68,7 @@ class Scouted:
     gain: float
     error: float
     believed: bool
+    rival: NDArray[np.float64]
     skipped_steps: int
 
     def to_json(self) -> dict[str, Any]:
@@ -126,8 +128,7 @@ def scout(
         generator,
         on_epoch,
     )
-    gain = float(np.mean(plain - wide)) if np.isfinite(wide).all() else -math.inf
-    error = float(np.std(plain - wide)) / math.sqrt(len(wide)) if math.isfinite(gain) else math.inf
+    gain, error = margin(wide, plain)
     picked = {name: _pick(layer, supernet.planes[name]) for name, layer in layers.items()}
     return Scouted(
         spec=KernelSpec(
@@ -137,8 +138,21 @@ def scout(
         gain=gain,
         error=error,
         believed=gain > confidence * error,
+        rival=plain,
         skipped_steps=skipped + also_skipped,
     )
+
+
+def margin(losses: NDArray[np.float64], rival: NDArray[np.float64]) -> tuple[float, float]:
+    """By how much ``losses`` are lower than a rival's of the same samples, and its standard error.
+
+    >>> margin(np.array([1.0, 1.0]), np.array([2.0, 3.0]))
+    (1.5, 0.35355339059327373)
+    """
+    if not (np.isfinite(losses).all() and np.isfinite(rival).all()):
+        return -math.inf, math.inf
+    gaps = rival - losses
+    return float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
 
 
 def _losses(

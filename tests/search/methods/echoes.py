@@ -21,7 +21,7 @@ def echoes(n=192, length=64, gap=12, seed=0):
     return Split(X.astype(np.float32), y)
 
 
-def search(split, space, method, *, epochs=12, **options):
+def search(split, space, method, *, epochs=12, builds=None, **options):
     torch.manual_seed(0)
     net = SearchedNet("wrn1d", dims=1, in_chans=1, num_classes=2, backbone_args={"width": 4})
     supernet = build_supernet(
@@ -34,5 +34,6 @@ def search(split, space, method, *, epochs=12, **options):
         SearchOptions.of(recipe, method, **options),
         seed=0,
         generator=torch.Generator().manual_seed(0),
+        builds=builds,
     )
     return supernet, result

@@ -11,6 +11,7 @@ from dashzoo_search.fold import fold
 from dashzoo_search.methods.anchors import Anchors
 from dashzoo_search.methods.judge import Judge, batch_statistics
 from dashzoo_search.methods.paths import Paths
+from dashzoo_search.methods.scout import Builds, Scouted
 from dashzoo_search.ops.pathconv import PathConv
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.tasks import Split
@@ -94,6 +95,33 @@ def test_a_start_is_where_the_search_stands_without_a_scout():
     assert max(chances, key=chances.__getitem__) == there
     assert all(min(first[n]) > 0 for n in supernet.layers)  # nothing is settled by it
     assert not result.scouted
+
+
+@pytest.mark.parametrize(("rival", "stays"), [(0.0, True), (50.0, False)])
+def test_a_believed_scouts_kernels_stand_until_the_supernet_beats_its_rival(
+    rival, stays, monkeypatch
+):
+    split = echoes(128)
+    split = Split(split.X, np.random.default_rng(0).permutation(split.y))  # nothing to learn
+    there, name = Choice.cube(5, 6, dims=1), "blocks.0.conv2"
+
+    def scout(builds, fitted, heldout, recipe, **_):
+        return Scouted(
+            spec=KernelSpec(dims=1, layers={name: there}),
+            gain=1.0,
+            error=0.1,
+            believed=True,
+            rival=np.full(len(heldout), rival),
+            skipped_steps=0,
+        )
+
+    monkeypatch.setattr("dashzoo_search.methods.paths.scout", scout)
+    builds = Builds(wide=None, plain=None)
+    supernet, result = search(split, SPACE, "paths", epochs=10, builds=builds)
+    own = supernet.choices(name)[supernet.layers[name].first]
+    assert result.spec.layers[name] == (there if stays else own)
+    last = result.history[-1]["layers"]
+    assert all(sorted(last[n])[-2] == 0 for n in supernet.layers)  # all is settled in the end
 
 
 def test_a_start_and_a_scout_are_too_much():
