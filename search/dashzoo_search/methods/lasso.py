@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from dashzoo_search.ops import AggConv
 
-__all__ = ["GroupLasso", "reached_energy"]
+__all__ = ["GroupLasso"]
 
 
 class GroupLasso:
@@ -91,31 +91,6 @@ class GroupLasso:
         squares = layer.weight.detach().square().sum((1, 2))
         sums = squares.new_zeros(len(layer.choices))
         return sums.index_add_(0, _slots(layer), squares).sqrt()
-
-
-def reached_energy(layer: AggConv, size: tuple[int, ...]) -> list[float]:
-    """Share of the kernel's energy on each choice's support, as far as it reaches the signal.
-
-    A tap at offset t touches n − |t| of the n samples along an axis, and its energy counts by that
-    share: weights that hardly ever touch the signal can grow large unpunished.
-
-    Args:
-        layer: with any coefficients.
-        size: of the plane it sees, one integer an axis.
-
-    Returns:
-        One number a choice, 0 to 1; all 0 where the kernel is.
-    """
-    offsets, taps = layer.aggregated()
-    energy = taps.detach().double().square().sum((1, 2))
-    for axis, n in enumerate(size):
-        energy = energy * (1 - offsets[:, axis].abs() / n).clamp_min(0)
-    total = float(energy.sum()) or 1.0
-    at = torch.tensor(layer.geometry.slot_offset, device=energy.device)
-    return [
-        float(energy[at[layer.geometry.slice(index)]].sum()) / total
-        for index in range(len(layer.choices))
-    ]
 
 
 class _Ones(nn.Module):

@@ -3,9 +3,11 @@
 Kernels several layers deep only pay off together: with the one below still too small, the right
 one above looks no better than others, and a search that changes a layer at a time never moves. A
 supernet that holds all choices at once has no such trouble, and under a `GroupLasso` it ends with
-few of them. What it ends with is believed only if, on held-out samples, it beats a plain network
-trained as long, by `confidence` standard errors of the difference; else the search starts from the
-backbone's own kernels.
+few of them. Which one each layer can do with is asked of held-out samples, one layer restricted
+after the other (`derive.validation`); energy would count taps near the centre for every choice, and
+name the densest. The answer is believed only if the wide network beats a plain one trained as
+long, on held-out samples, by `confidence` standard errors of the difference; else the search starts
+from the backbone's own kernels.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from dashzoo_search.derive.validation import restrict_in_turn
+from dashzoo_search.methods.decide import SLACK
 from dashzoo_search.methods.judge import Judge
-from dashzoo_search.methods.lasso import GroupLasso, reached_energy
+from dashzoo_search.methods.lasso import GroupLasso
 from dashzoo_search.ops import AggConv
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
@@ -35,7 +39,7 @@ from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_op
 
 __all__ = ["Builds", "Scouted", "margin", "scout"]
 
-SLACK = 0.1
+FEWEST = 64  # samples that a choice is judged by, if there are so many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +133,15 @@ def scout(
         on_epoch,
     )
     gain, error = margin(wide, plain)
-    picked = {name: _pick(layer, supernet.planes[name]) for name, layer in layers.items()}
+    # Each choice of each layer is a pass over them; all together, no more than the training was.
+    passes = sum(len(layer.choices) for layer in layers.values())
+    few = min(len(heldout), max(FEWEST, recipe.epochs * len(fitted) // passes))
+    spread = np.linspace(0, len(heldout) - 1, few).round().astype(int)
+    picks, _ = restrict_in_turn(supernet, heldout.take(spread), slack=SLACK, objective=objective)
     return Scouted(
         spec=KernelSpec(
             dims=supernet.network.dims,
-            layers={name: supernet.choices(name)[index] for name, index in picked.items()},
+            layers={name: supernet.choices(name)[index] for name, index in picks.items()},
         ),
         gain=gain,
         error=error,
@@ -191,10 +199,3 @@ def _losses(
             stage.tell(sum(losses) / len(losses), value, rate=step.rate)
     judge.calibrate()
     return judge.losses(), step.skipped
-
-
-def _pick(layer: AggConv, plane: tuple[int, ...]) -> int:
-    """Of the choices that hold nearly the most energy, the one with the fewest taps."""
-    shares = reached_energy(layer, plane)
-    near = [i for i, share in enumerate(shares) if share >= max(shares) - SLACK]
-    return min(near, key=lambda i: (layer.choices[i].taps, -shares[i]))
