@@ -56,6 +56,24 @@ def test_a_planted_kernel_is_seen_and_believed():
     assert found.to_json()["believed"] is True
 
 
+@pytest.mark.parametrize(("epochs", "judged"), [(1, 400), (100, 1200)])
+def test_to_ask_costs_no_more_than_to_train(epochs, judged, monkeypatch):
+    asked = []
+
+    def restrict(supernet, heldout, **_):
+        asked.append(len(heldout))
+        return dict.fromkeys(supernet.layers, 0), {}
+
+    def losses(network, name, fitted, heldout, *_):
+        return np.ones(len(heldout)), 0
+
+    monkeypatch.setattr("dashzoo_search.methods.scout.restrict_in_turn", restrict)
+    monkeypatch.setattr("dashzoo_search.methods.scout._losses", losses)
+    split = planted_task([CHOICES[0]], samples=3600, seed=0).train
+    assert not look(split, epochs=epochs).believed
+    assert asked == [judged]  # of 1200 held out; 2400 are fitted, and there are 6 choices
+
+
 def test_without_memory_a_search_can_do_without_one(monkeypatch):
     def full(*_):
         raise MemoryError
