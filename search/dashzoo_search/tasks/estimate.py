@@ -3,7 +3,7 @@
 With t seconds a step of a batch, E epochs of search and as many of training, and S steps an epoch:
 
     search          E·S·t(path)
-    scout           E·S·(t(wide) + t(plain))
+    scout           E·S·(4/3·t(wide) + t(plain)), for it is asked with as many samples forwards
     training        E·S·t(plain)
     default kernels (E + 3·E)·S·t(plain), as they get what search and training got
     final choice    3 folds · ⅔·(E + E + 4·E)/2·S·t(plain), where validation is small
@@ -149,7 +149,7 @@ def estimate(task: Task, suggestion: Suggestion) -> Estimate:
     judged = 1.5 if small else 1.0  # a training of half the length tells the validation score
     stages = {
         "search": step["path"],
-        "scout": step["wide"] + step["plain"],
+        "scout": 4 / 3 * step["wide"] + step["plain"],
         "training": judged * step["plain"],
         "default kernels": judged * 4 * step["plain"],
         "final choice": choice * step["plain"],
