@@ -70,7 +70,7 @@ def run_search(
     how = options.how
     weights = how.weights if isinstance(how, Mixture) else "separate"
 
-    def build(kind: Method) -> Supernet:
+    def build(kind: Method, own: bool = False) -> Supernet:
         net = build_network(network, task)
         if isinstance(how, XD):
             return build_xd(net, task.size, depth=how.xd_depth, rule=network.rule).to(device)
@@ -79,6 +79,7 @@ def run_search(
             space,
             task.size,
             kind="mixture" if kind == "mixture" else "paths",
+            own=own,
             weights=weights,
             rule=network.rule,
             keep_weights=network.pretrained,
@@ -94,7 +95,7 @@ def run_search(
         seed=seed,
         generator=generator,
         builds=Builds(
-            wide=partial(build, "mixture"),
+            wide=partial(build, "mixture", own=True),
             plain=partial(build_network, network, task, device=device),
         ),
         objective=objective,

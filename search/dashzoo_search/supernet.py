@@ -112,6 +112,7 @@ def build_supernet(
     size: tuple[int, ...],
     *,
     kind: Literal["paths", "mixture"] = "mixture",
+    own: bool = False,
     weights: Weights = "separate",
     rule: Rule | None = None,
     keep_weights: bool = False,
@@ -122,8 +123,9 @@ def build_supernet(
         network: freshly built, with the backbone's own kernels.
         space: kernel sizes × dilations; a layer gets those that fit its plane.
         size: of a raw sample, (l,) or (h, w).
-        kind: ``"mixture"`` makes `AggConv`s; ``"paths"`` makes `PathConv`s, which have the
-            backbone's own kernel among their choices whatever the space.
+        kind: ``"mixture"`` makes `AggConv`s, ``"paths"`` makes `PathConv`s.
+        own: whether layers have the backbone's own kernel among their choices whatever the space;
+            those of paths always do.
         weights: of a mixture: ``"separate"`` gives each choice its own, ``"shared"`` all of a layer
             one kernel, so that memory does not grow with their number.
         rule: which convolutions are searched of those that can be; None: the default.
@@ -136,12 +138,13 @@ def build_supernet(
         UnknownLayer: a pattern of the rule that matches no convolution.
     """
     planes = network.preprocess(network.example_input(size, batch=2))
+    own = own or kind == "paths"
     layers: dict[str, Layer] = {}
     kept: dict[str, str] = {}
     seen: dict[str, tuple[int, ...]] = {}
     for layer in list(conv_layers(network.backbone, planes, dims=network.dims, rule=rule)):
         choices = space.fitting(layer.size)
-        if kind == "paths" and layer.choice is not None and layer.choice not in choices:
+        if own and layer.choice is not None and layer.choice not in choices:
             choices = (layer.choice, *choices)
         reason = layer.reason
         if not reason and len(choices) < 2:

@@ -48,6 +48,14 @@ def test_every_searchable_layer_is_swapped_and_named():
     assert len(supernet.choices("blocks.0.conv1")) == 9
 
 
+@pytest.mark.parametrize("kind", ["mixture", "paths"])
+def test_the_own_kernel_is_a_choice_where_it_is_asked_for(kind):
+    net = SearchedNet("wrn1d", dims=1, in_chans=2, num_classes=3, backbone_args={"width": 4})
+    supernet = build_supernet(net, SPACE, (40,), kind=kind, own=True)
+    assert Choice.cube(9, 1, dims=1) in supernet.choices("blocks.0.conv1")
+    assert Choice.cube(9, 1, dims=1) not in sequence_supernet().choices("blocks.0.conv1")
+
+
 def test_choices_that_only_touch_padding_are_left_out():
     supernet = sequence_supernet(size=(9,))
     assert Choice.cube(7, 4, dims=1) not in supernet.choices("blocks.0.conv1")

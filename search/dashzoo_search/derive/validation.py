@@ -3,18 +3,19 @@
 The layers are taken from input to output: when a layer is judged, all before it are already what
 they will be, so it is judged on the inputs it will have; those after it are still free, and answer
 for nothing. A layer once restricted stays so. `methods.judge` says what a choice costs, with the
-statistics of batch norms re-estimated; `methods.decide` weighs it, with no kernel favoured as the
-backbone's own.
+statistics of batch norms re-estimated, and `methods.decide` weighs it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dashzoo_search.derive.restriction import mixed_layers
-from dashzoo_search.methods.decide import decide
+from dashzoo_search.methods.decide import SLACK, decide
 from dashzoo_search.methods.judge import Judge
 from dashzoo_search.ops import AggConv
 from dashzoo_search.supernet import Supernet
@@ -27,7 +28,13 @@ JUDGED = 1024
 
 
 def restrict_in_turn(
-    supernet: Supernet, heldout: Split, *, slack: float, objective: Objective = CLASSIFY
+    supernet: Supernet,
+    heldout: Split,
+    *,
+    slack: float = SLACK,
+    tolerance: float | None = None,
+    own: Mapping[str, int] | None = None,
+    objective: Objective = CLASSIFY,
 ) -> tuple[dict[str, int], dict[str, list[float]]]:
     """The choice of every layer, and minus the mean held-out loss of all.
 
@@ -35,6 +42,8 @@ def restrict_in_turn(
         supernet: of `AggConv`s; left as it was.
         heldout: at most `JUDGED` samples of it are used, spread evenly.
         slack: share of the gap between the best choice and the worst that does not count.
+        tolerance: what does not count instead, in the unit of the loss.
+        own: the choice each layer keeps unless it is refuted; without it none is favoured.
         objective: whose loss it is.
     """
     layers = mixed_layers(supernet)
@@ -54,7 +63,13 @@ def restrict_in_turn(
                 layer.select(index, weight="aggregate")
                 losses.append(judge.losses())
                 _put_back(layer, before[name])
-            verdict = decide(np.stack(losses), supernet.choices(name), own=None, slack=slack)
+            verdict = decide(
+                np.stack(losses),
+                supernet.choices(name),
+                own=own.get(name) if own else None,
+                slack=slack,
+                tolerance=tolerance,
+            )
             picked[name] = verdict.pick
             scores[name] = [-loss for loss in verdict.loss]
             layer.select(verdict.pick, weight="aggregate")

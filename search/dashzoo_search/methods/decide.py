@@ -59,6 +59,7 @@ def decide(
     spread: float = 0.0,
     confidence: float = CONFIDENCE,
     slack: float = SLACK,
+    tolerance: float | None = None,
 ) -> Verdict:
     """Weigh the choices of a layer.
 
@@ -69,6 +70,7 @@ def decide(
         spread: the largest gap seen in earlier rounds, when more choices were left.
         confidence: standard errors by which the backbone's own kernel must lose to be left.
         slack: share of the spread that does not count.
+        tolerance: what does not count instead, in nats.
 
     >>> small, large = Choice.cube(3, 1, dims=1), Choice.cube(9, 1, dims=1)
     >>> losses = np.array([[1.0, 1.2, 0.9], [1.0, 1.1, 1.0]])
@@ -79,9 +81,9 @@ def decide(
     sound = np.isfinite(mean)
     if not sound.any():  # nothing to go by
         pick = own if own is not None else 0
-        nothing = (math.inf,) * len(choices)
+        lost = (math.inf,) * len(choices)
         return Verdict(
-            pick=pick, loss=nothing, behind=nothing, error=nothing, good=(pick,),
+            pick=pick, loss=lost, behind=lost, error=lost, good=(pick,),
             spread=spread, own_holds=own is not None,
         )  # fmt: skip
     gaps = losses[sound] - losses[mean.argmin()]
@@ -89,11 +91,12 @@ def decide(
     behind[sound] = gaps.mean(1)
     error[sound] = gaps.std(1) / math.sqrt(losses.shape[1])
     spread = max(spread, float(behind[sound].max()))
-    near = behind <= np.maximum(error, slack * spread)
+    nothing = slack * spread if tolerance is None else tolerance
+    near = behind <= np.maximum(error, nothing)
     good = [int(i) for i in np.flatnonzero(near & sound)]
     pick = min(good, key=lambda i: (choices[i].taps, max(choices[i].extent), behind[i]))
     holds = own is not None and bool(
-        sound[own] and behind[own] <= max(confidence * error[own], slack * spread)
+        sound[own] and behind[own] <= max(confidence * error[own], nothing)
     )
     if holds and own is not None:
         pick = own

@@ -152,6 +152,7 @@ def search_paths(
     if options.start is not None:
         # Found on other data, so nothing is settled by it.
         _start(anchors, supernet, options.start, settled=False)
+    own = _spec(supernet, {name: layer.first for name, layer in layers.items()})
     scouted = rival = None
     if builds is not None and options.scout > 0:
         scouted = scout(
@@ -159,6 +160,7 @@ def search_paths(
             fitted,
             heldout,
             replace(recipe, epochs=max(1, round(options.scout * recipe.epochs))),
+            own=own,
             price=options.sparsity,
             confidence=options.confidence,
             objective=objective,
@@ -209,7 +211,6 @@ def search_paths(
     spec = _spec(supernet, anchors.anchor)
     supernet.select(spec)
     uniform = _spec(supernet, anchors.uniform) if anchors.uniform else None
-    own = _spec(supernet, {name: layer.first for name, layer in layers.items()})
     return Found(
         spec=spec,
         history=tuple(history),

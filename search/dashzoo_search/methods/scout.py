@@ -3,11 +3,12 @@
 Kernels several layers deep only pay off together: with the one below still too small, the right
 one above looks no better than others, and a search that changes a layer at a time never moves. A
 supernet that holds all choices at once has no such trouble, and under a `GroupLasso` it ends with
-few of them. Which one each layer can do with is asked of held-out samples, one layer restricted
-after the other (`derive.validation`); energy would count taps near the centre for every choice, and
-name the densest. The answer is believed only if the wide network beats a plain one trained as
-long, on held-out samples, by `confidence` standard errors of the difference; else the search starts
-from the backbone's own kernels.
+few of them. It is believed only if it beats a plain network trained as long, on held-out samples,
+by `confidence` standard errors of the difference; else the search starts from the backbone's own
+kernels. Which kernel each layer can do with is then asked of held-out samples, one layer restricted
+after the other (`derive.validation`). A tenth of the gain does not count there: a layer that makes
+no more of a difference keeps its own kernel, and others take no larger one than they need. Energy
+would not tell: taps near the centre are on most supports, and dense kernels get the credit.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Scouted:
     """What a scout saw.
 
     Attributes:
-        spec: what the wide network ended with.
+        spec: what the wide network can do with; the backbone's own kernels if it is not believed.
         gain: by how much it beat the plain network on held-out samples, in loss a sample.
         error: standard error of that.
         believed: whether the search starts from it.
@@ -91,6 +92,7 @@ def scout(
     heldout: Split,
     recipe: Recipe,
     *,
+    own: KernelSpec,
     price: float,
     confidence: float,
     objective: Objective = CLASSIFY,
@@ -104,6 +106,7 @@ def scout(
         fitted: samples the weights are fitted to.
         heldout: samples they are judged by.
         recipe: of both.
+        own: the backbone's own kernels, which a layer keeps unless they are refuted.
         price: see `GroupLasso`.
         confidence: standard errors by which the wide network must win to be believed.
         objective: what both are trained on and judged by.
@@ -133,19 +136,31 @@ def scout(
         on_epoch,
     )
     gain, error = margin(wide, plain)
-    # Each choice of each layer is a pass over them; all together, no more than the training was.
-    passes = sum(len(layer.choices) for layer in layers.values())
-    few = min(len(heldout), max(FEWEST, recipe.epochs * len(fitted) // passes))
-    spread = np.linspace(0, len(heldout) - 1, few).round().astype(int)
-    picks, _ = restrict_in_turn(supernet, heldout.take(spread), slack=SLACK, objective=objective)
+    believed = gain > confidence * error
+    spec = own
+    if believed:
+        # Each choice of each layer is a pass over them; all in all, no more than the training was.
+        passes = sum(len(layer.choices) for layer in layers.values())
+        few = min(len(heldout), max(FEWEST, recipe.epochs * len(fitted) // passes))
+        spread = np.linspace(0, len(heldout) - 1, few).round().astype(int)
+        picks, _ = restrict_in_turn(
+            supernet,
+            heldout.take(spread),
+            tolerance=SLACK * gain,
+            own={
+                name: choices.index(own.layers[name])
+                for name in layers
+                if own.layers[name] in (choices := supernet.choices(name))
+            },
+            objective=objective,
+        )
+        found = {name: supernet.choices(name)[index] for name, index in picks.items()}
+        spec = KernelSpec(dims=own.dims, layers=found)
     return Scouted(
-        spec=KernelSpec(
-            dims=supernet.network.dims,
-            layers={name: supernet.choices(name)[index] for name, index in picks.items()},
-        ),
+        spec=spec,
         gain=gain,
         error=error,
-        believed=gain > confidence * error,
+        believed=believed,
         rival=plain,
         skipped_steps=skipped + also_skipped,
     )

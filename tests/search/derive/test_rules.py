@@ -9,6 +9,7 @@ import torch
 from dashzoo_search.derive import RULES, derive, settle
 from dashzoo_search.derive.restriction import explained
 from dashzoo_search.derive.rules import fewest_taps
+from dashzoo_search.derive.validation import restrict_in_turn
 from dashzoo_search.fold import fold
 from dashzoo_search.methods.judge import batch_statistics
 from dashzoo_search.networks import SearchedNet
@@ -79,6 +80,16 @@ def test_validation_finds_what_held_out_data_needs():
     derived = derive(supernet, "validation", torch.from_numpy(heldout.X[:64]), heldout=heldout)
     assert derived.spec.layers[FIRST].dilation == truth.dilation
     assert all(score < 0 for score in derived.scores[FIRST])
+
+
+def test_layers_that_hardly_matter_keep_their_own_kernels():
+    supernet = shake(sequence_supernet())
+    own = dict.fromkeys(supernet.layers, supernet.choices(FIRST).index(Choice.cube(7, 4, dims=1)))
+    kept, scores = restrict_in_turn(supernet, split(), own=own, tolerance=1e3)
+    assert kept == own
+    assert set(scores) == set(own)
+    picked, _ = restrict_in_turn(supernet, split(), tolerance=1e3)  # no own: the smallest
+    assert {supernet.choices(n)[i].taps for n, i in picked.items()} == {3}
 
 
 @pytest.mark.parametrize("weights", ["separate", "shared"])

@@ -40,6 +40,13 @@ def test_gaps_of_earlier_rounds_set_what_counts():
     assert decide(losses(means, noise=0.01), two, own=None, spread=1.0).pick == 0
 
 
+def test_a_tolerance_says_what_counts_whatever_the_worst():
+    table = losses([0.2, 0.0, 5.0, 5.0, 5.0, 5.0], noise=0.01)
+    assert decide(table, CHOICES, own=0).pick == 0  # a tenth of the spread is half a nat
+    assert decide(table, CHOICES, own=0, tolerance=0.1).pick == 1
+    assert decide(table, CHOICES, own=0, tolerance=0.3).pick == 0
+
+
 def test_a_choice_that_broke_is_never_taken():
     table = losses([0.0, 1.0])
     table[0, 3] = np.inf

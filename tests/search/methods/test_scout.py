@@ -11,7 +11,7 @@ from dashzoo_search.methods.lasso import GroupLasso
 from dashzoo_search.methods.scout import Builds, scout
 from dashzoo_search.networks import SearchedNet
 from dashzoo_search.ops import AggConv
-from dashzoo_search.spec import SearchSpace
+from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import build_supernet
 from dashzoo_search.tasks import Split
 from dashzoo_search.tasks.planted import planted_task
@@ -40,6 +40,7 @@ def look(split, *, epochs, price=0.2):
         split.take(np.arange(cut)),
         split.take(np.arange(cut, len(split))),
         Recipe(epochs=epochs, batch_size=32, lr=1e-2),
+        own=KernelSpec(dims=1, layers={"layers.0.conv": CHOICES[0]}),
         price=price,
         confidence=3.0,
         generator=torch.Generator().manual_seed(0),
@@ -65,12 +66,12 @@ def test_to_ask_costs_no_more_than_to_train(epochs, judged, monkeypatch):
         return dict.fromkeys(supernet.layers, 0), {}
 
     def losses(network, name, fitted, heldout, *_):
-        return np.ones(len(heldout)), 0
+        return np.full(len(heldout), 1.0 if name == "scout" else 2.0), 0
 
     monkeypatch.setattr("dashzoo_search.methods.scout.restrict_in_turn", restrict)
     monkeypatch.setattr("dashzoo_search.methods.scout._losses", losses)
     split = planted_task([CHOICES[0]], samples=3600, seed=0).train
-    assert not look(split, epochs=epochs).believed
+    assert look(split, epochs=epochs).believed
     assert asked == [judged]  # of 1200 held out; 2400 are fitted, and there are 6 choices
 
 
