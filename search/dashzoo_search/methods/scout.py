@@ -6,9 +6,10 @@ supernet that holds all choices at once has no such trouble, and under a `GroupL
 few of them. It is believed only if it beats a plain network trained as long, on held-out samples,
 by `confidence` standard errors of the difference; else the search starts from the backbone's own
 kernels. Which kernel each layer can do with is then asked of held-out samples, one layer restricted
-after the other (`derive.validation`). A tenth of the gain does not count there: a layer that makes
-no more of a difference keeps its own kernel, and others take no larger one than they need. Energy
-would not tell: taps near the centre are on most supports, and dense kernels get the credit.
+after the other (`derive.validation`). Half of the gain, shared by all layers, does not count
+there: a layer that makes no more of a difference keeps its own kernel, and others take no larger
+one than they need. Energy would not tell: taps near the centre are on most supports, and dense
+kernels get the credit.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dashzoo_search.derive.validation import restrict_in_turn
-from dashzoo_search.methods.decide import SLACK
 from dashzoo_search.methods.judge import Judge
 from dashzoo_search.methods.lasso import GroupLasso
 from dashzoo_search.ops import AggConv
@@ -41,6 +41,7 @@ from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_op
 __all__ = ["Builds", "Scouted", "margin", "scout"]
 
 FEWEST = 64  # samples that a choice is judged by, if there are so many
+SLACK = 0.5  # share of the gain that all layers together may give away for smaller kernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ def scout(
         picks, _ = restrict_in_turn(
             supernet,
             heldout.take(spread),
-            tolerance=SLACK * gain,
+            tolerance=SLACK * gain / len(layers),
             own={
                 name: choices.index(own.layers[name])
                 for name in layers
