@@ -36,7 +36,7 @@ _SMALL = "--backbone-arg width=24 --epochs 200 --search-epochs 50 --threads 1"
 _LARGE = "--backbone-arg width=16 --epochs 80 --search-epochs 16 --threads 1"
 _DRAWN = "--backbone-arg width=8 --batch-size 32 --threads 1"
 _IMAGES = "--backbone wrn_16_1 --backbone-arg width=12 --threads 1"
-_FIELD = "--backbone chain2d --backbone-arg depth=4 --backbone-arg width=8 --threads 1"
+_FIELD = "--backbone chain2d --backbone-arg depth=4 --backbone-arg width=16 --threads 1"
 MODELS = {
     "wrn1d.italypowerdemand": f"ucr/ItalyPowerDemand {_SMALL}",
     "wrn1d.basicmotions": f"ucr/BasicMotions {_SMALL}",
@@ -50,9 +50,11 @@ MODELS = {
     "wrn1d.ecg": f"ecg/synthetic {_DRAWN} --epochs 30 --search-epochs 6",
     "wrn1d.osuleaf": f"ucr/OSULeaf {_LARGE}",
     "wrn1d.acsf1": f"ucr/ACSF1 {_LARGE}",
+    "wrn1d.motifs": "motifs --backbone-arg width=16 --batch-size 32 --threads 1 --epochs 12 "
+    "--search-epochs 3",
     "wrn1d.plaid": f"ucr/PLAID {_DRAWN} --input-norm sample --lengths pad --size 512 --epochs 40 "
     "--search-epochs 8",
-    "chain2d.darcy": f"darcy/small {_FIELD} --epochs 20 --search-epochs 4",
+    "chain2d.darcy": f"darcy/small {_FIELD} --epochs 40 --search-epochs 8",
     "wrn1d.pickupgesture": f"ucr/PickupGestureWiimoteZ {_SMALL}",
     "wrn_16_1.textures": f"textures {_IMAGES} --epochs 8 --search-epochs 2",
 }
