@@ -75,6 +75,30 @@ def test_to_ask_costs_no_more_than_to_train(epochs, judged, monkeypatch):
     assert asked == [judged]  # of 1200 held out; 2400 are fitted, and there are 6 choices
 
 
+@pytest.mark.parametrize(
+    ("wide", "plain", "tolerance"),
+    [
+        (0.01, 0.16, 0.01 * (16**0.25 - 1)),  # a quarter of the way back, in ratios
+        (0.0, 1.0, 0.0),
+        (-3.0, 1.0, 1.0),  # a likelihood may have any sign
+    ],
+)
+def test_what_a_layer_may_lose(wide, plain, tolerance, monkeypatch):
+    allowed = []
+
+    def restrict(supernet, heldout, **options):
+        allowed.append(options["tolerance"])
+        return dict.fromkeys(supernet.layers, 0), {}
+
+    def losses(network, name, fitted, heldout, *_):
+        return np.full(len(heldout), wide if name == "scout" else plain), 0
+
+    monkeypatch.setattr("dashzoo_search.methods.scout.restrict_in_turn", restrict)
+    monkeypatch.setattr("dashzoo_search.methods.scout._losses", losses)
+    assert look(planted_task([CHOICES[0]], samples=300, seed=0).train, epochs=1).believed
+    assert allowed == pytest.approx([tolerance])
+
+
 def test_without_memory_a_search_can_do_without_one(monkeypatch):
     def full(*_):
         raise MemoryError
