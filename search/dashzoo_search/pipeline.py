@@ -232,11 +232,8 @@ def run_training(
         for name, kernels in proposals.items()
     }
     if baseline_epochs is not None:
-        epochs = {"searched": recipe.epochs, "scratch": baseline_epochs}
-        # Where they are what the search ended with too, they may start from its weights.
-        trained["default"] = trainer.train(
-            "default", own, {s: epochs[s] for s in (("scratch",) if proposals else begins)}
-        )
+        # Where the search kept them, its weights are no better a start than the epochs it took.
+        trained["default"] = trainer.train("default", own, {"scratch": baseline_epochs})
     choosing.note_validation({name: one.fit.val for name, one in trained.items()})
     shipped, selection = "searched", None
     best = choosing.best_of(order) if proposals else "default"

@@ -112,14 +112,13 @@ def test_one_start_is_that_one_of_both(task, fits):
     assert torch.equal(kept[name], net.layers["blocks.0.conv1"].choice_weight(index))
 
 
-def test_kernels_that_were_kept_may_start_from_the_search_too(task, fits):
+@pytest.mark.parametrize("init", ["searched", "scratch", "both"])
+def test_kernels_that_were_kept_are_the_default_ones_from_scratch(task, fits, init):
     seen, _ = fits
-    done = train(task, supernet(task), own(task), init="both", ship="best")
-    assert [(stage, epochs) for stage, epochs, _ in seen] == [
-        ("default kernels, searched", 3), ("default kernels, scratch", 8),
-    ]  # fmt: skip
+    done = train(task, supernet(task), own(task), init=init, ship="best")
+    assert [(stage, epochs) for stage, epochs, _ in seen] == [("default kernels", 8)]
     assert done.metrics["searched"] == done.metrics["default"]
-    assert set(done.metrics["default"]["inits"]) == {"searched", "scratch"}
+    assert done.metrics["default"]["init"] == "scratch"
 
 
 @pytest.mark.parametrize("init", ["searched", "both"])

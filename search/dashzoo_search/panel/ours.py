@@ -53,13 +53,11 @@ def ours(round_: Round) -> list[Row]:
     kept = selection.how == "the search itself"
     chosen = found.uniform if selection.proposal == "uniform" and found.uniform else found.spec
 
-    told = done.metrics["default"]
-    # Where the search kept the own kernels, they were trained from its weights too.
-    scratch = {**told, **told.get("inits", {}).get("scratch", {})}
+    default = done.metrics["default"]
     baseline = Cost(
-        epochs=scratch["epochs"] + scratch["judged_epochs"],
-        seconds=scratch["seconds"],
-        cpu_seconds=scratch["cpu_seconds"],
+        epochs=default["epochs"] + default["judged_epochs"],
+        seconds=default["seconds"],
+        cpu_seconds=default["cpu_seconds"],
     )
     # Without them, what was decided between the two was no part of finding the proposal.
     beside = Cost() if kept else baseline
@@ -79,7 +77,7 @@ def ours(round_: Round) -> list[Row]:
         "folded": done.folded,
     }
     return [
-        round_.row("default", scratch, train=baseline, spec=own),
+        round_.row("default", default, train=baseline, spec=own),
         round_.row(
             "ours",
             proposal,
