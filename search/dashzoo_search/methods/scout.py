@@ -6,8 +6,8 @@ supernet that holds all choices at once has no such trouble, and under a `GroupL
 few of them. It is believed only if it beats a plain network trained as long, on held-out samples,
 by `confidence` standard errors of the difference; else the search starts from the backbone's own
 kernels. Which kernel each layer can do with is then asked of held-out samples, one layer restricted
-after the other (`derive.validation`). A quarter of the gain in log loss, shared by all layers, does
-not count there: a layer that makes no more of a difference keeps its own kernel, and others take no
+after the other (`derive.validation`). Half of the gain in log loss, shared by all layers, does not
+count there: a layer that makes no more of a difference keeps its own kernel, and others take no
 larger one than they need. Energy would not tell: taps near the centre are on most supports, and
 dense kernels get the credit.
 """
@@ -41,7 +41,7 @@ from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_op
 __all__ = ["Builds", "Scouted", "margin", "scout"]
 
 FEWEST = 64  # samples that a choice is judged by, if there are so many
-SLACK = 0.25  # share of the gain, in log loss, that all layers may give away for smaller kernels
+SLACK = 0.5  # share of the gain, in log loss, that all layers may give away for smaller kernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
