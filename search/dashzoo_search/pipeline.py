@@ -167,7 +167,8 @@ def run_training(
         supernet: the trained supernet, if it is there.
         objective: what everything is trained on, chosen by and scored with.
         init: what the search's proposals start from: its weights, folded, scratch, or ``"both"``,
-            each proposal being trained twice and validation choosing.
+            each proposal being trained twice and validation choosing. The backbone's own kernels
+            always start from scratch.
         baseline_epochs: epochs of the network with default kernels; None leaves it out.
         ship: ``"best"`` lets held-out data choose, ``"searched"`` does not ask.
         settings: what was tuned, for ``"searched"`` (and any other proposal) and ``"default"``.
