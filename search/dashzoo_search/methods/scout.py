@@ -6,10 +6,10 @@ supernet that holds all choices at once has no such trouble, and under a `GroupL
 few of them. It is believed only if it beats a plain network trained as long, on held-out samples,
 by `confidence` standard errors of the difference; else the search starts from the backbone's own
 kernels. Which kernel each layer can do with is then asked of held-out samples, one layer restricted
-after the other (`derive.validation`). Half of the gain in log loss, shared by all layers, does not
-count there: a layer that makes no more of a difference keeps its own kernel, and others take no
-larger one than they need. Energy would not tell: taps near the centre are on most supports, and
-dense kernels get the credit.
+after the other (`derive.validation`). Half of the gain, shared by all layers, does not count there:
+a layer that makes no more of a difference keeps its own kernel, and others take no larger one than
+they need. Energy would not tell: taps near the centre are on most supports, and dense kernels get
+the credit.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from dashzoo_search.methods.lasso import GroupLasso
 from dashzoo_search.ops import AggConv
 from dashzoo_search.spec import KernelSpec
 from dashzoo_search.supernet import Supernet
+from dashzoo_search.tasks.losses import Loss
 from dashzoo_search.tasks.task import Split
 from dashzoo_search.training.loop import NARROWER, memory_guard
 from dashzoo_search.training.objective import CLASSIFY, Objective
@@ -41,7 +42,7 @@ from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_op
 __all__ = ["Builds", "Scouted", "margin", "scout"]
 
 FEWEST = 64  # samples that a choice is judged by, if there are so many
-SLACK = 0.5  # share of the gain, in log loss, that all layers may give away for smaller kernels
+SLACK = 0.5  # share of the gain that all layers together may give away for smaller kernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def scout(
         picks, _ = restrict_in_turn(
             supernet,
             heldout.take(spread),
-            tolerance=_tolerance(float(wide.mean()), float(plain.mean()), len(layers)),
+            tolerance=_tolerance(wide, plain, len(layers), objective.loss),
             own={
                 name: choices.index(own.layers[name])
                 for name in layers
@@ -179,16 +180,17 @@ def margin(losses: NDArray[np.float64], rival: NDArray[np.float64]) -> tuple[flo
     return float(gaps.mean()), float(gaps.std()) / math.sqrt(len(gaps))
 
 
-def _tolerance(wide: float, plain: float, layers: int) -> float:
+def _tolerance(
+    wide: NDArray[np.float64], plain: NDArray[np.float64], layers: int, loss: Loss
+) -> float:
     """What one layer may lose: with all of them doing so, `SLACK` of the way back to the rival.
 
-    The way is one of ratios, as errors shrink in training: from 0.04 to 0.10, a loss of 0.01 is
-    much, and from 1.2 to 2.2 nothing. A loss below zero has no ratios.
+    Of likelihoods it is a way of nats. Errors shrink by ratios: from 0.04 to 0.10, 0.01 is much.
     """
-    share = SLACK / layers
-    if wide < 0:
-        return share * (plain - wide)
-    return wide ** (1 - share) * plain**share - wide
+    best, rival, share = float(wide.mean()), float(plain.mean()), SLACK / layers
+    if loss.nats or best < 0:  # what is below zero has no ratio
+        return share * (rival - best)
+    return best ** (1 - share) * rival**share - best
 
 
 def _losses(

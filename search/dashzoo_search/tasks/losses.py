@@ -42,12 +42,15 @@ class Loss:
         of: from outputs [n, outputs, …] and targets to a number a sample, [n].
         kinds: of problems it can train.
         logits: whether a common factor on all outputs only says how sure they are.
+        nats: whether it is minus a log likelihood, so that two losses compare by their difference;
+            others, errors, compare by their ratio.
     """
 
     name: str
     of: LossFunction
     kinds: tuple[Kind, ...] = tuple(KINDS)
     logits: bool = False
+    nats: bool = False
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """A number a sample, [n].
@@ -110,8 +113,13 @@ def relative_l2(outputs: Tensor, targets: Tensor) -> Tensor:
 LOSSES: Mapping[str, Loss] = {
     loss.name: loss
     for loss in (
-        Loss(name="cross_entropy", of=cross_entropy, kinds=_CLASSES, logits=True),
-        Loss(name="binary_cross_entropy", of=binary_cross_entropy(), kinds=("multilabel",)),
+        Loss(name="cross_entropy", of=cross_entropy, kinds=_CLASSES, logits=True, nats=True),
+        Loss(
+            name="binary_cross_entropy",
+            of=binary_cross_entropy(),
+            kinds=("multilabel",),
+            nats=True,
+        ),
         Loss(name="mse", of=mse, kinds=_NUMBERS),
         Loss(name="mae", of=mae, kinds=_NUMBERS),
         Loss(name="relative_l2", of=relative_l2, kinds=_NUMBERS),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -93,9 +93,7 @@ class Objective:
                 raise BadData(
                     f"The loss {loss.name} knows no positives to weigh; leave --positive-weight out"
                 )
-            loss = Loss(
-                name=loss.name, of=binary_cross_entropy(task.positive_weight), kinds=loss.kinds
-            )
+            loss = replace(loss, of=binary_cross_entropy(task.positive_weight))
         if metric is None:
             function = _imported(task.metric, "metric", METRICS, trusted)
             metric = Metric(

@@ -1,5 +1,7 @@
 """A scout sees what several layers only show together, and is believed only when it wins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,9 @@ from dashzoo_search.ops import AggConv
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import build_supernet
 from dashzoo_search.tasks import Split
+from dashzoo_search.tasks.losses import LOSSES
 from dashzoo_search.tasks.planted import planted_task
+from dashzoo_search.training.objective import CLASSIFY
 from dashzoo_search.training.progress import quiet
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.steps import Stepper, weight_optimizer
@@ -22,7 +26,7 @@ from dashzoo_search.training.steps import Stepper, weight_optimizer
 CHOICES = [Choice.cube(k, d, dims=1) for k in (3, 7) for d in (1, 3)]
 
 
-def look(split, *, epochs, price=0.2):
+def look(split, *, epochs, price=0.2, objective=CLASSIFY):
     """Scout a one-layer chain."""
     torch.manual_seed(0)
 
@@ -43,6 +47,7 @@ def look(split, *, epochs, price=0.2):
         own=KernelSpec(dims=1, layers={"layers.0.conv": CHOICES[0]}),
         price=price,
         confidence=3.0,
+        objective=objective,
         generator=torch.Generator().manual_seed(0),
         on_epoch=quiet,
     )
@@ -76,14 +81,15 @@ def test_to_ask_costs_no_more_than_to_train(epochs, judged, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wide", "plain", "tolerance"),
+    ("loss", "wide", "plain", "tolerance"),
     [
-        (0.01, 0.16, 0.03),  # half of the way back, in ratios
-        (0.0, 1.0, 0.0),
-        (-3.0, 1.0, 2.0),  # a likelihood may have any sign
+        ("cross_entropy", 0.2, 1.2, 0.5),  # half of the way back, in nats
+        ("mse", 0.01, 0.16, 0.03),  # in ratios
+        ("mse", 0.0, 1.0, 0.0),
+        ("mse", -3.0, 1.0, 2.0),  # the user's own loss may have any sign
     ],
 )
-def test_what_a_layer_may_lose(wide, plain, tolerance, monkeypatch):
+def test_what_a_layer_may_lose(loss, wide, plain, tolerance, monkeypatch):
     allowed = []
 
     def restrict(supernet, heldout, **options):
@@ -95,7 +101,9 @@ def test_what_a_layer_may_lose(wide, plain, tolerance, monkeypatch):
 
     monkeypatch.setattr("dashzoo_search.methods.scout.restrict_in_turn", restrict)
     monkeypatch.setattr("dashzoo_search.methods.scout._losses", losses)
-    assert look(planted_task([CHOICES[0]], samples=300, seed=0).train, epochs=1).believed
+    split = planted_task([CHOICES[0]], samples=300, seed=0).train
+    objective = replace(CLASSIFY, loss=LOSSES[loss])
+    assert look(split, epochs=1, objective=objective).believed
     assert allowed == pytest.approx([tolerance])
 
 
