@@ -190,7 +190,7 @@ def _tolerance(
     best, rival, share = float(wide.mean()), float(plain.mean()), SLACK / layers
     if loss.nats or best < 0:  # what is below zero has no ratio
         return share * (rival - best)
-    return best ** (1 - share) * rival**share - best
+    return math.pow(best, 1 - share) * math.pow(rival, share) - best
 
 
 def _losses(
