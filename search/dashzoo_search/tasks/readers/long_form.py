@@ -23,6 +23,7 @@ def read_long(
     numbers: NDArray[np.float64],
     labels: Values,
     beside: dict[str, Values],
+    rows: NDArray[np.int64],
     origin: str,
     options: DataOptions,
 ) -> tuple[NDArray[np.float32], Values, dict[str, Values]]:
@@ -33,7 +34,8 @@ def read_long(
         numbers: [rows, channels].
         labels: of each row; if they are alike within every sample, they are the sample's.
         beside: groups and splits of each row, which must be alike within a sample.
-        origin: name of the file, for the error message.
+        rows: number of each row in the file, from 0, for the error message.
+        origin: name of the file, for the same.
         options: ``kind`` decides where labels may differ within a sample.
 
     Raises:
@@ -49,13 +51,17 @@ def read_long(
     holes = np.isnan(numbers[order]).any(1)
     if holes.any():
         row = int(order[holes.argmax()])
-        raise BadData(f"{origin} lacks a number for the id {ids[row]!s}; fill it or drop the row")
-    X = ragged([rows.T for rows in np.split(numbers[order], starts[1:])])
+        raise BadData(
+            f"{origin} lacks a number for the id {ids[row]!s} in row {rows[row] + 1}; "
+            "fill it or drop the row"
+        )
+    X = ragged([moments.T for moments in np.split(numbers[order], starts[1:])])
     for name, value in beside.items():
         fault = _differs(value[order], starts, counts)
         if fault is not None:
             raise BadData(
-                f"{origin} gives the id {ids[order][starts[fault]]!s} more than one {name}; "
+                f"{origin} gives the id {ids[order][starts[fault]]!s} more than one "
+                f"{name.removesuffix('s')}; "
                 "give each sample one"
             )
     alike = _differs(labels[order], starts, counts) is None
@@ -70,7 +76,11 @@ def read_long(
             )
         return X, labels[order][starts], told
     if labels.ndim > 1 or labels.dtype.kind not in "fiub":
-        raise BadData(f"{origin} has text as label of a moment; number the labels from 0")
+        at = starts[_differs(labels[order], starts, counts) or 0]
+        raise BadData(
+            f"{origin} has labels that are no numbers and change within the id "
+            f"{ids[order][at]!s}; give each sample one, or number those of moments from 0"
+        )
     fill = np.nan if labels.dtype.kind == "f" else -1
     y = np.full((len(counts), X.shape[2]), fill, labels.dtype if fill is np.nan else np.int64)
     y[rank[order], np.arange(len(order)) - starts[rank[order]]] = labels[order]

@@ -7,6 +7,7 @@ numbers a channel.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData, MissingRuntime
 from dashzoo_search.rows import Array
+from dashzoo_search.tasks.lengths import real_lengths
 from dashzoo_search.tasks.options import DataOptions
 from dashzoo_search.tasks.readers.bounds import check_room
+from dashzoo_search.tasks.readers.lines import read_lines
 from dashzoo_search.tasks.readers.long_form import read_long
+from dashzoo_search.tasks.readers.moments import in_order
 
 if TYPE_CHECKING:
     import pandas
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["read_csv", "read_parquet"]
 
 USUAL_TARGETS = ("y", "label", "target", "class")
+_NUMBERS = (int, float, Decimal, np.bool_)
 _PARTS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test"}
 
 
@@ -36,17 +41,11 @@ def read_csv(path: Path, options: DataOptions) -> dict[str, Array]:
         MissingRuntime: pandas is not installed.
     """
     try:
-        import pandas
+        import pandas  # noqa: F401
     except ImportError as error:
         raise MissingRuntime("pandas", "data") from error
     check_room([path.stat().st_size], 2, path.name)
-    try:
-        # Whole lines of text are told apart from numbers below, where the row can be named.
-        frame = pandas.read_csv(path, low_memory=False, index_col=False, encoding="utf-8")
-    except Exception as error:  # ragged rows, no rows, bytes of another encoding
-        reason = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
-        raise BadData(f"{path.name} is no table ({reason}); give every row every column") from error
-    return _arrays(frame, path.name, options)
+    return _arrays(read_lines(path), path.name, options)
 
 
 def read_parquet(path: Path, options: DataOptions) -> dict[str, Array]:
@@ -80,6 +79,9 @@ def read_parquet(path: Path, options: DataOptions) -> dict[str, Array]:
 
 def _arrays(frame: pandas.DataFrame, origin: str, options: DataOptions) -> dict[str, Array]:
     frame.columns = [str(column) for column in frame.columns]
+    if (again := frame.columns.duplicated()).any():
+        name = frame.columns[again.argmax()]
+        raise BadData(f"{origin} has two columns called {name:.40}; rename one, or drop it")
     names = [*options.targets, options.id, options.time, options.split_column, options.groups]
     for name in names:
         if name is not None and name not in frame.columns:
@@ -87,14 +89,13 @@ def _arrays(frame: pandas.DataFrame, origin: str, options: DataOptions) -> dict[
             raise BadData(f"{origin} has no column {name}; it has {listed}")
     if not len(frame):
         raise BadData(f"{origin} has no rows; give at least three samples")
-    targets = options.targets or _usual_target(frame, options)
+    targets = options.targets or _usual_target(frame, options, origin)
     roles = {*targets, options.id, options.time, options.split_column, options.groups}
     values = [column for column in frame.columns if column not in roles]
     if not values:
         raise BadData(f"{origin} has no column of numbers beside {', '.join(targets)}")
     if options.time is not None:
-        keys = [options.id, options.time] if options.id is not None else [options.time]
-        frame = frame.sort_values(keys, kind="stable", ignore_index=False)
+        frame = in_order(frame, options.time, options.id, origin)
     numbers = _numbers(frame, values, origin)
     labels = _labels(frame, targets, origin)
     beside = {
@@ -104,18 +105,19 @@ def _arrays(frame: pandas.DataFrame, origin: str, options: DataOptions) -> dict[
     }
     if options.id is not None:
         ids = _labels(frame, (options.id,), origin)
-        X, labels, beside = read_long(ids, numbers, labels, beside, origin, options)
+        rows = frame.index.to_numpy()
+        X, labels, beside = read_long(ids, numbers, labels, beside, rows, origin, options)
         arrays = _given_splits(X, labels, beside, origin)
     else:
-        arrays = _given_splits(
-            _wide(numbers, options.channels or 1, origin), labels, beside, origin
-        )
+        wide = _wide(numbers, options.channels or 1, origin)
+        _check_whole(wide, frame, values, origin)
+        arrays = _given_splits(wide, labels, beside, origin)
     if len(targets) > 1:
         arrays["classes"] = np.array(targets)
     return arrays
 
 
-def _usual_target(frame: pandas.DataFrame, options: DataOptions) -> tuple[str]:
+def _usual_target(frame: pandas.DataFrame, options: DataOptions, origin: str) -> tuple[str]:
     taken = {options.id, options.time, options.split_column, options.groups}
     free = [column for column in frame.columns if column not in taken]
     named = [column for column in free if column.lower() in USUAL_TARGETS]
@@ -123,29 +125,71 @@ def _usual_target(frame: pandas.DataFrame, options: DataOptions) -> tuple[str]:
         raise BadData(f"Both {named[0]} and {named[1]} may be the labels; say which by --target")
     if not (named or free):
         raise BadData("The table has no column for the labels; say which by --target")
-    return (named[0] if named else free[-1],)
+    if named:
+        return (named[0],)
+    last = free[-1]
+    # A name that is a label too is most likely the first row, unless columns are just numbered.
+    if last != str(frame.columns.get_loc(last)) and last in set(frame[last].astype(str)):
+        raise BadData(
+            f"{origin} seems to have no line of names, as its last column is called {last:.40} "
+            f"like one of its labels; add the line, or say --target {last:.40}"
+        )
+    return (last,)
 
 
 def _numbers(frame: pandas.DataFrame, columns: list[str], origin: str) -> NDArray[np.float64]:
     """Columns of numbers as ``[rows, columns]``; an empty cell is NaN."""
     import pandas
 
-    for column in columns:
+    numbers = np.empty((len(frame), len(columns)))
+    for column, into in zip(columns, numbers.T, strict=True):
         of = frame[column]
-        if pandas.api.types.is_numeric_dtype(of) and not pandas.api.types.is_complex_dtype(of):
-            continue
-        try:
-            parsed = pandas.to_numeric(of, errors="coerce")
-        except TypeError:  # lists and the like
-            parsed = of.map(lambda _: np.nan)
-        at = int((parsed.isna() & of.notna()).to_numpy().argmax())
-        what, row = str(of.iloc[at]), frame.index[at] + 1
-        raise BadData(
-            f"{origin} holds {what!r:.40} in column {column}, row {row}, among numbers; "
-            "mend it, or name what the column is by --target, --id, --time or --groups"
-        )
-    numbers: NDArray[np.float64] = frame[columns].to_numpy(np.float64, na_value=np.nan)
+        if not pandas.api.types.is_numeric_dtype(of) or pandas.api.types.is_complex_dtype(of):
+            odd = ~(of.isna() | of.map(lambda value: isinstance(value, _NUMBERS))).to_numpy()
+            if not (of.dtype == object or of.isna().all()) or odd.any():
+                raise _no_number(of, column, origin)
+            of = of.astype(np.float64)  # Decimals, or truths of which some are missing
+        into[:] = of.to_numpy(np.float64, na_value=np.nan)
+        _check_finite(into, of, origin)
     return numbers
+
+
+def _check_finite(values: NDArray[Any], of: pandas.Series, origin: str) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        at = int(infinite.argmax())
+        raise BadData(
+            f"{origin} holds {values[at]} in column {of.name}, row {of.index[at] + 1}; "
+            "fill it or drop the row"
+        )
+
+
+def _no_number(of: pandas.Series, column: str, origin: str) -> BadData:
+    import pandas
+
+    try:
+        parsed = pandas.to_numeric(of, errors="coerce")
+    except TypeError:  # lists and the like
+        parsed = of.map(lambda _: np.nan)
+    at = int((parsed.isna() & of.notna()).to_numpy().argmax())
+    return BadData(
+        f"{origin} holds {str(of.iloc[at])!r:.40} in column {column}, row {of.index[at] + 1}, "
+        "among numbers; mend it, or name what the column is by --target, --id, --time or --groups"
+    )
+
+
+def _check_whole(
+    X: NDArray[np.float64], frame: pandas.DataFrame, values: list[str], origin: str
+) -> None:
+    """Rows may end in empty cells, in all channels; elsewhere there are none."""
+    ended = np.arange(X.shape[2]) >= real_lengths(X)[:, None]
+    holes = np.isnan(X) & ~ended[:, None]
+    if holes.any():
+        row, column = np.argwhere(holes.reshape(len(X), -1))[0]
+        raise BadData(
+            f"{origin} lacks a number in column {values[column]}, row {frame.index[row] + 1}; "
+            "fill it or drop the row"
+        )
 
 
 def _labels(frame: pandas.DataFrame, columns: tuple[str, ...], origin: str) -> NDArray[Any]:
@@ -162,8 +206,11 @@ def _labels(frame: pandas.DataFrame, columns: tuple[str, ...], origin: str) -> N
     of = frame[columns[0]]
     if pandas.api.types.is_numeric_dtype(of):
         numbers: NDArray[Any] = of.to_numpy()
+        _check_finite(numbers, of, origin)
         return numbers
     types = [type(value) for value in of]
+    if bytes in types:
+        raise BadData(f"{origin} holds bytes in column {columns[0]}; save them as text or numbers")
     if odd := set(types) - {types[0]}:
         where = next(i for i, kind in enumerate(types) if kind in odd)
         raise BadData(

@@ -107,6 +107,28 @@ class TestWide:
         assert val.max() < test.min()
         assert "last fifth" in task.source
 
+    def test_times_of_day_and_dates_are_no_text(self, read):
+        for name, moment in (
+            ("clock", lambda i: f"{8 + i}:30:00"),  # 8:30 comes before 10:30
+            ("date", lambda i: f"2024-{1 + i:02d}-01T12:00:00+0{i % 3}:00"),
+            ("number", lambda i: f"{i}"),
+        ):
+            order = np.random.default_rng(0).permutation(N)
+            frame = WIDE.assign(v0=order, label=["a", "b"] * 6, **{name: [*map(moment, order)]})
+            task = read(frame, split="time", time=name)
+            parts = (task.train, task.val, task.test.open())
+            assert np.concatenate([part.X[:, 0, 0] for part in parts]).tolist() == list(range(N))
+
+    def test_decimals_and_truths(self, tmp_path):
+        from decimal import Decimal
+
+        frame = WIDE.assign(v0=[Decimal(i) / 4 for i in range(N)], v5=[True, None, False] * 4)
+        frame.to_parquet(tmp_path / "mine.parquet")
+        options = DataOptions(lengths="pad")
+        X, _ = everything(load_file(tmp_path / "mine.parquet", seed=0, options=options))
+        assert sorted(X[:, 0, 0]) == [i / 4 for i in range(N)]
+        assert sorted(X[:, 1, 5]) == [0] * 4 + [1] * 8
+
 
 class TestLong:
     def test_ids_and_times(self, read):
@@ -135,6 +157,15 @@ class TestLong:
             length = [3, 5, 4, 5][round(float(x[0, 0])) % 4]
             np.testing.assert_allclose(x[1], -np.linspace(0, length - 1, 9), atol=1e-6)
 
+    def test_samples_are_in_order_of_time_whatever_their_ids(self, read):
+        begins = np.random.default_rng(0).permutation(20)
+        frame = long([4] * 20, value=lambda i, t: float(begins[i]))
+        frame["t"] += 10 * begins[frame.who.str[1:].astype(int)]
+        task = read(frame, id="who", time="t", split="time")
+        train, val, test = (part.X[:, 0, 0] for part in (task.train, task.val, task.test.open()))
+        assert train.max() < val.min()
+        assert val.max() < test.min()
+
     def test_a_label_a_moment_is_dense(self, read):
         frame = long([4, 3] * 5, state=lambda i, t: int(t > 1), value=lambda i, t: float(t))
         task = read(frame, id="who", time="t", target="state", lengths="pad")
@@ -156,8 +187,13 @@ class TestFaults:
             (WIDE, {"channels": 4}, "6 columns of mine.* no 4 channels"),
             (WIDE.assign(v2=["0.5"] * 11 + ["x"]), {}, "holds 'x' in column v2, row 12"),
             (WIDE.assign(label=[None, *["a"] * 11]), {}, "no value in column label, row 1"),
-            (WIDE.assign(v1=[np.nan, *range(11)]), {}, "holds nan in sample"),
-            (WIDE.assign(v1=[np.inf, *range(11)]), {}, "holds inf in sample 0"),
+            (WIDE.assign(v1=[*range(4), np.nan, *range(7)]), {}, "lacks a number in column v1"),
+            (WIDE.assign(v1=[np.inf, *range(11)]), {}, "holds inf in column v1, row 1"),
+            (
+                WIDE.assign(label=[*range(6), np.inf, *range(5)]),
+                {"kind": "regression"},
+                "holds inf in column label, row 7",
+            ),
             (WIDE[:0], {}, "has no rows"),
             (WIDE[["label"]], {}, "no column of numbers"),
             (WIDE.assign(target=1), {}, "Both label and target"),
@@ -172,12 +208,42 @@ class TestFaults:
             (
                 long([3] * 6, label=lambda i, t: i % 2, g=lambda i, t: t),
                 {"id": "who", "time": "t", "groups": "g"},
-                "id p0 more than one groups",
+                "id p0 more than one group;",
             ),
             (
                 long([3] * 6, value=lambda i, t: np.nan if (i, t) == (4, 1) else 0.0),
                 {"id": "who", "time": "t"},
-                "lacks a number for the id p4",
+                "lacks a number for the id p4 in row 14",
+            ),
+            (
+                long([3] * 6, label=lambda i, t: "ab"[t % 2]),
+                {"id": "who", "time": "t"},
+                "no numbers and change within the id p0",
+            ),
+            (
+                WIDE.rename(columns={"label": "b"}),
+                {},
+                "no line of names, as its last column is called b",
+            ),
+            (
+                long([3] * 6).astype({"t": float}).replace({"t": {1.0: None}}),
+                {"id": "who", "time": "t"},
+                "no value in column t, row 2",
+            ),
+            (
+                long([3] * 6).assign(t=lambda rows: [f"t{t}" for t in rows.t]),
+                {"id": "who", "time": "t"},
+                "holds 't0' in column t, row 1; give numbers, or dates",
+            ),
+            (
+                WIDE.assign(day=[f"{i % 4 + 1}/12/{2020 + i // 4}" for i in range(N)]),
+                {"time": "day", "split": "time"},
+                "holds '1/12/2020' in column day, row 1",
+            ),
+            (
+                pandas.concat([long([3] * 6), long([3])]),
+                {"id": "who", "time": "t"},
+                "id p0 two rows of the t 0, the second being row 19",
             ),
         ],
     )  # fmt: skip
@@ -191,15 +257,53 @@ class TestFaults:
         ("text", "named"),
         [
             (b"a,b,label\n1,2,x\n1,2,3,y\n", "line 3"),
-            (b"", "no table"),
-            (b"\xff\xfe\x00a,b\n", "no table"),
             (b"a,label\n1,x\n\x00,y\n", "mine.csv"),
+            (b"", "it is empty; give a line of names"),
+            (b"\xff\xfe\x00a,b\n", "save it as UTF-8"),
+            (b"a;b;label\n1;2;x\n", "by semicolons; save it with commas"),
+            (b"a;label\n1,5;x\n2,5;y\n", "by semicolons; save it with commas"),
+            (b"a\tlabel\n1\tx\n", "by tabs"),
+            (b"a,label\n1,x,7\n2,y,8\n", "more values than the 2 names in line 2"),
+            (b"a,label\n1,x,7\n2,y\n", "more values than the 2 names in line 2"),
+            (b"a,a,label\n1,2,x\n", "two columns called a; rename one"),
+            (b"a,label, label\n1,x,x\n", "two columns called label"),
         ],
     )
     def test_damaged_csv(self, tmp_path, text, named):
         (tmp_path / "mine.csv").write_bytes(text)
         with pytest.raises(BadData, match=named):
             load_file(tmp_path / "mine.csv", seed=0)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: b"\xef\xbb\xbf" + text,
+            lambda text: text.replace(b"\n", b"\r\n"),
+            lambda text: text.replace(b",", b", "),
+            lambda text: text.replace(b"\n", b",\n").replace(b",\n", b"\n", 1),
+        ],
+        ids=["BOM", "CRLF", "spaces", "trailing commas"],
+    )
+    def test_read_all_the_same(self, tmp_path, change):
+        text = WIDE[["label", "v0", "v1"]].to_csv(index=False).encode()
+        (tmp_path / "mine.csv").write_bytes(text)
+        wanted = load_file(tmp_path / "mine.csv", seed=0)
+        (tmp_path / "mine.csv").write_bytes(change(text))
+        assert load_file(tmp_path / "mine.csv", seed=0).sha256 == wanted.sha256
+
+    def test_two_columns_of_a_name_in_parquet(self, tmp_path):
+        import pyarrow.parquet
+
+        table = pyarrow.table([[1.0] * 6, [0, 1] * 3, [0, 1] * 3], names=["v", "label", "label"])
+        pyarrow.parquet.write_table(table, tmp_path / "mine.parquet")
+        with pytest.raises(BadData, match="two columns called label"):
+            load_file(tmp_path / "mine.parquet", seed=0)
+
+    def test_bytes_are_no_labels(self, tmp_path):
+        WIDE.assign(label=[b"a", b"b", b"c"] * 4).to_parquet(tmp_path / "mine.parquet")
+        with pytest.raises(BadData, match="holds bytes in column label"):
+            load_file(tmp_path / "mine.parquet", seed=0)
 
     @pytest.mark.parametrize("keep", [0, 10, 0.5])
     def test_damaged_parquet(self, tmp_path, keep):
