@@ -66,8 +66,15 @@ def find_reader(path: Path, options: DataOptions) -> Reader:
     if reader is None:
         what = "is a folder of no known kind" if path.is_dir() else "has no known ending"
         raise BadData(f"{path} {what}; give {', '.join(FORMATS)}")
+    if reader is read_images and options.split == "time":
+        raise BadData(f"{path.name} holds images, which have no order of time; leave --split out")
     foreign = sorted(set(options.given()) - _ALWAYS - _ALSO.get(reader, frozenset()))
     if foreign:
         option = foreign[0].replace("_", "-")
+        if option == "groups" and reader is not read_images:
+            raise BadData(
+                f"{path.name} is no table; give groups as an array groups beside X, and leave "
+                "--groups out"
+            )
         raise BadData(f"{path.name} is no table, so leave --{option} out")
     return reader

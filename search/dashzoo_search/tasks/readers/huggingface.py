@@ -1,11 +1,12 @@
 """A Hugging Face dataset saved on disk, one split or several.
 
-Its samples are the feature ``X``, ``x``, ``image``, ``signal`` or whichever alone is a list or an
-image; its labels ``y``, ``label``, ``labels`` or ``target``, or what ``--target`` names.
+Its samples are the feature ``X``, ``x``, ``image``, ``signal``, … or whichever is left alone; its
+labels ``y``, ``label``, ``labels`` or ``target``, or what ``--target`` names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dashzoo_search.rows import Array
 from dashzoo_search.tasks.lengths import ragged
 from dashzoo_search.tasks.options import DataOptions
 from dashzoo_search.tasks.readers.bounds import check_room
+from dashzoo_search.tasks.readers.pixels import is_gray, read_pixels
 
 __all__ = ["is_saved_dataset", "read_saved_dataset"]
 
@@ -57,7 +59,7 @@ def read_saved_dataset(folder: Path, options: DataOptions) -> dict[str, Array]:
         )
     arrays: dict[str, Array] = {}
     for part, split in parts.items():
-        arrays |= _columns(split, f"_{part}", folder.name, options)
+        arrays |= _columns(split, f"_{part}", f"{part} of {folder.name}", options)
     return arrays
 
 
@@ -66,70 +68,113 @@ def _columns(split: Any, ending: str, origin: str, options: DataOptions) -> dict
     for name in (*options.targets, options.groups):
         if name is not None and name not in features:
             raise BadData(f"{origin} has no feature {name}; it has {', '.join(features)}")
-    target = options.targets[0] if options.targets else _named(features, LABELS, origin, "--target")
+    target = (
+        options.targets[0]
+        if options.targets
+        else _named(features, LABELS, origin, "say which by --target")
+    )
     if len(options.targets) > 1:
         raise BadData(f"Of {origin} one feature is the labels; name one by --target")
     left = {n: f for n, f in features.items() if n not in (target, options.groups)}
-    sample = _named(left, SAMPLES, origin, "its name: X")
+    alone = next(iter(left)) if len(left) == 1 else None
+    sample = alone or _named(left, SAMPLES, origin, "rename the one of the samples to X")
     arrays: dict[str, Array] = {
-        f"X{ending}": _samples(split[sample], sample, origin),
+        f"X{ending}": _samples(split[sample], sample, origin, options),
         f"y{ending}": _labels(split[target], features[target], target, origin),
     }
     if options.groups is not None:
-        arrays[f"groups{ending}"] = np.asarray(split[options.groups])
+        name = options.groups
+        arrays[f"groups{ending}"] = _labels(split[name], features[name], name, origin)
     return arrays
 
 
 def _named(features: Any, usual: tuple[str, ...], origin: str, how: str) -> str:
     found = [name for name in usual if name in features]
-    if not found and len(features) == 1:
-        found = list(features)
     if not found:
-        raise BadData(
-            f"{origin} has the features {', '.join(features)}, none of them {', '.join(usual)}; "
-            f"say which by {how}"
-        )
+        have = f"the features {', '.join(features)}, none" if features else "no feature left, none"
+        raise BadData(f"{origin} has {have} of them {', '.join(usual)}; {how}")
     return found[0]
 
 
-def _samples(column: Any, name: str, origin: str) -> NDArray[Any]:
+def _samples(column: Any, name: str, origin: str, options: DataOptions) -> NDArray[Any]:
+    size = (options.sides * 2)[:2]
+    wanted = (size[0], size[1]) if size else None
     rows: list[NDArray[Any]] = []
-    shapes = set()
-    for number, value in enumerate(column):
+    images = False
+    for number, value in _each(column, name, origin):
+        is_image = hasattr(value, "convert")
         try:
-            array = _image(value) if hasattr(value, "convert") else np.asarray(value, np.float32)
+            array = _image(value, wanted) if is_image else np.asarray(value, np.float32)
         except Exception as error:  # ragged within a sample, or no numbers
             raise BadData(f"{name} of {origin} makes no array in row {number}; mend it") from error
+        if array.ndim == 0:
+            raise BadData(
+                f"{name} of {origin} has no list or image in row {number}; give one, or drop it"
+            )
         array = array[None] if array.ndim == 1 else array
         if not rows:
             check_room([len(column), *array.shape], 4, f"{name} of {origin}")
-        if rows and array.shape[0] != rows[0].shape[0]:
+            images = is_image
+        if rows and array.ndim != rows[0].ndim:
+            raise BadData(
+                f"{name} of {origin} has {array.ndim} axes in row {number}, before "
+                f"{rows[0].ndim}; make them alike"
+            )
+        if rows and not images and array.shape[0] != rows[0].shape[0]:
             raise BadData(
                 f"{name} of {origin} has {array.shape[0]} channels in row {number}, before "
                 f"{rows[0].shape[0]}; make them alike"
             )
+        if rows and array.ndim > 2 and array.shape[1:] != rows[0].shape[1:]:
+            raise BadData(
+                f"{name} of {origin} is {_by(array)} in row {number}, before {_by(rows[0])}; "
+                + ("say --size HEIGHT,WIDTH to resize all" if images else "make them alike")
+            )
         rows.append(array)
-        shapes.add(array.shape)
     if not rows:
         raise BadData(f"{name} of {origin} has no rows; give at least three samples")
-    if len(shapes) == 1:
-        return np.stack(rows)
-    if rows[0].ndim != 2:
-        raise BadData(f"The images in {name} of {origin} differ in size; resize them first")
-    return ragged(rows)
+    if images:
+        most = max(len(row) for row in rows)
+        rows = [np.broadcast_to(row, (most, *row.shape[1:])) for row in rows]
+    return np.stack(rows) if len({row.shape for row in rows}) == 1 else ragged(rows)
 
 
-def _image(value: Any) -> NDArray[Any]:
-    pixels = np.asarray(value.convert("L" if value.mode in ("1", "L") else "RGB"), np.float32)
-    pixels /= np.float32(255)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+def _each(column: Any, name: str, origin: str) -> Iterator[tuple[int, Any]]:
+    values, number = iter(column), 0
+    while True:
+        try:
+            value = next(values)
+        except StopIteration:
+            return
+        except Exception as error:  # images are decoded here, and Pillow raises what it likes
+            reason = " ".join(str(error).split())[:100]
+            raise BadData(
+                f"{name} of {origin} does not decode in row {number} ({reason}); drop the row"
+            ) from error
+        yield number, value
+        number += 1
+
+
+def _image(value: Any, size: tuple[int, int] | None) -> NDArray[np.float32]:
+    return read_pixels(value, 1 if is_gray(value) else 3, size)
+
+
+def _by(array: NDArray[Any]) -> str:
+    return "×".join(map(str, array.shape[1:]))
 
 
 def _labels(column: Any, feature: Any, name: str, origin: str) -> NDArray[Any]:
+    told = column[:]
+    for number, label in enumerate(told):
+        if label is None:
+            raise BadData(f"{name} of {origin} has no value in row {number}; fill or drop the row")
     try:
-        labels: NDArray[Any] = np.asarray(column[:])
+        labels: NDArray[Any] = np.asarray(told)
     except ValueError as error:
-        raise BadData(f"{name} of {origin} has lists of unequal length; make them alike") from error
+        raise BadData(
+            f"{name} of {origin} has lists of unequal length; make them alike, of several labels "
+            "a 0 or 1 for each"
+        ) from error
     names = getattr(feature, "names", None)
     if names and labels.dtype.kind in "iu" and labels.ndim == 1:
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):

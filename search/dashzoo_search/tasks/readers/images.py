@@ -1,4 +1,8 @@
-"""A folder of images by class: ``class/*.png``; or so in ``train``, ``test`` and ``val``."""
+"""A folder of images by class: ``class/*.png``; or so in ``train``, ``test`` and ``val``.
+
+What an archive or a file manager leaves beside them (``.DS_Store``, ``._1.png``, ``__MACOSX``) is
+passed over.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from dashzoo_search.errors import BadData, MissingRuntime
 from dashzoo_search.rows import Array
 from dashzoo_search.tasks.options import DataOptions
 from dashzoo_search.tasks.readers.bounds import check_room
+from dashzoo_search.tasks.readers.pixels import is_gray, read_pixels, upright_size
 
 __all__ = ["is_image_folder", "read_images"]
 
@@ -19,17 +24,16 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 MOST_PIXELS = 2**26
 
 _PARTS = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test"}
-_DEEP = {"I;16": 65535, "I": 65535, "F": 1}  # the largest value of modes deeper than a byte
-_GRAY = frozenset({"1", "L", *_DEEP})
 
 
 def is_image_folder(folder: Path) -> bool:
     """Whether a folder inside ``folder``, or inside its ``train``, holds an image."""
     parts = [f for f in _folders(folder) if _PARTS.get(f.name.lower()) == "train"]
     return any(
-        path.suffix.lower() in SUFFIXES
-        for inside in (folder, *parts)
-        for path in inside.glob("*/*")
+        _is_image(path)
+        for part in (folder, *parts)
+        for inside in _folders(part)
+        for path in inside.iterdir()
     )
 
 
@@ -45,7 +49,16 @@ def read_images(folder: Path, options: DataOptions) -> dict[str, Array]:
         import PIL  # noqa: F401
     except ImportError as error:
         raise MissingRuntime("Pillow", "data") from error
-    parts = {_PARTS[f.name.lower()]: f for f in _folders(folder) if f.name.lower() in _PARTS}
+    parts: dict[str, Path] = {}
+    for inside in _folders(folder):
+        if (part := _PARTS.get(inside.name.lower())) is None:
+            continue
+        if part in parts:
+            raise BadData(
+                f"{folder.name} has the folders {parts[part].name} and {inside.name} for one "
+                "split; put them together"
+            )
+        parts[part] = inside
     if "train" in parts and "test" not in parts:
         raise BadData(f"{folder.name} has a folder train but none for test; add one")
     if "train" not in parts:
@@ -59,19 +72,25 @@ def read_images(folder: Path, options: DataOptions) -> dict[str, Array]:
         X = np.empty((len(of), channels, *size), np.float32)
         for row, (file, _) in zip(X, of, strict=True):
             row[:] = _read(file, size, channels)
+            if not np.isfinite(row).all():
+                raise BadData(f"{_name(file)} holds NaN or inf; mend or drop it")
         ending = f"_{part}" if part else ""
         arrays[f"X{ending}"], arrays[f"y{ending}"] = X, np.array([label for _, label in of])
     return arrays
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _by_class(folder: Path) -> list[tuple[Path, str]]:
     found = []
     for inside in _folders(folder):
-        files = sorted(p for p in inside.iterdir() if p.suffix.lower() in SUFFIXES)
+        files = sorted(p for p in inside.iterdir() if _is_image(p))
         if not files:
             raise BadData(f"The class folder {inside.name} in {folder.name} has no image; drop it")
         found += [(file, inside.name) for file in files]
@@ -94,17 +113,18 @@ def _shape(files: list[Path], options: DataOptions) -> tuple[tuple[int, int], in
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 with Image.open(file) as image:
                     width, height = image.size
-                    gray = gray and image.mode in _GRAY
+                    found = upright_size(image) if width * height <= MOST_PIXELS else None
+                    gray = gray and is_gray(image)
         except Exception as error:  # Pillow's plugins raise what they like
             raise _undecodable(file, error) from error
-        if width * height > MOST_PIXELS:
+        if found is None:
             raise BadData(f"{_name(file)} declares {width}×{height} pixels; give smaller images")
-        if size is not None and wanted is None and size != (height, width):
+        if size is not None and wanted is None and size != found:
             raise BadData(
-                f"{_name(file)} is {height}×{width}, others are {size[0]}×{size[1]}; "
+                f"{_name(file)} is {found[0]}×{found[1]}, others are {size[0]}×{size[1]}; "
                 "say --size HEIGHT,WIDTH to resize all"
             )
-        size = size or (height, width)
+        size = size or found
     assert size is not None  # there is a file
     return (wanted[0], wanted[1]) if wanted else size, 1 if gray else 3
 
@@ -115,16 +135,10 @@ def _read(file: Path, size: tuple[int, int], channels: int) -> NDArray[np.float3
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd metadata; what does not decode raises
-            with Image.open(file) as opened:
-                deep = opened.mode in _DEEP and channels == 1
-                image = opened.copy() if deep else opened.convert("L" if channels == 1 else "RGB")
-            if image.size != size[::-1]:
-                image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, np.float32)
+            with Image.open(file) as image:
+                return read_pixels(image, channels, size)
     except Exception as error:  # as above
         raise _undecodable(file, error) from error
-    pixels /= np.float32(_DEEP[image.mode] if deep else 255)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _name(file: Path) -> str:
@@ -132,5 +146,5 @@ def _name(file: Path) -> str:
 
 
 def _undecodable(file: Path, error: Exception) -> BadData:
-    reason = " ".join(str(error).replace(str(file.parent), "").split())[:100]
+    reason = " ".join(str(error).replace(f"{file.parent}/", "").split())[:100]
     return BadData(f"{_name(file)} does not decode ({reason}); mend or drop it")

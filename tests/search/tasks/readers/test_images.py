@@ -61,6 +61,93 @@ def test_sixteen_bits(tmp_path):
     np.testing.assert_allclose(load_file(tmp_path, seed=0).train.X, 0.2, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("mode", "value", "suffix"),
+    [
+        ("I;16", 13107, "png"),
+        ("I;16", 13107, "tif"),
+        ("I;16B", 13107, "tif"),
+        ("I", 13107, "tif"),
+        ("F", 0.2, "tif"),
+        ("L", 51, "jpg"),
+        ("RGB", 51, "bmp"),
+        ("RGBA", 51, "png"),
+        ("P", 51, "gif"),
+        ("LA", 51, "png"),
+    ],
+)
+def test_modes(tmp_path, mode, value, suffix):
+    for i, label in enumerate("aaabbb"):
+        path = tmp_path / label / f"{i}.{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        if mode == "I;16B":
+            image = Image.frombytes(mode, (4, 5), np.full(20, value, ">u2").tobytes())
+        elif mode in ("I;16", "I", "F"):
+            kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
+            image = Image.fromarray(np.full((5, 4), value, kinds[mode]))
+        else:
+            image = Image.fromarray(np.full((5, 4), value, np.uint8)).convert(mode)
+        image.save(path)
+    task = load_file(tmp_path, seed=0)
+    assert task.size == (5, 4)
+    np.testing.assert_allclose(task.train.X, 0.2, rtol=1e-6)
+
+
+def test_sixteen_bits_among_colours(folder):
+    for path in folder.glob("dog/*.png"):
+        Image.fromarray(np.full((6, 4), 52428, np.uint16)).save(path)
+    task = load_file(folder, seed=0)
+    for x, label in zip(task.train.X, task.train.y, strict=True):
+        np.testing.assert_allclose(x, (0.2, 0.8)[label], rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_as_the_camera_was_held(tmp_path, turn, suffix):
+    from PIL import ImageOps
+
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 255, (2, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    for i, label in enumerate("aaabbb"):
+        path = tmp_path / "held" / label / f"{i}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(blocks).save(path, exif=exif)
+    with Image.open(path) as image:
+        image.load()  # which turns a TIFF
+        wanted = np.asarray(ImageOps.exif_transpose(image).convert("L"), np.float32) / 255
+    X = load_file(tmp_path / "held", seed=0).train.X
+    np.testing.assert_allclose(X[0].mean(0), wanted, atol=0.01)
+
+
+def test_what_file_managers_leave(folder):
+    wanted = load_file(folder, seed=0).sha256
+    for name in ("cat/._1.png", "cat/.DS_Store", "dog/Thumbs.db", "__MACOSX/cat/._1.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"odds and ends")
+    assert load_file(folder, seed=0).sha256 == wanted
+
+
+def test_two_folders_for_a_split(tmp_path):
+    for part in ("train", "test", "val", "valid"):
+        for label in "ab":
+            paint(tmp_path / part / label / "0.png", 9)
+    with pytest.raises(BadData, match="folders val and valid for one split"):
+        load_file(tmp_path, seed=0)
+
+
+def test_no_order_of_time(folder):
+    with pytest.raises(BadData, match="no order of time; leave --split out"):
+        load_file(folder, seed=0, options=DataOptions(split="time"))
+
+
+def test_not_a_number(folder):
+    Image.fromarray(np.full((6, 4), np.nan, np.float32)).save(folder / "cat" / "8.tif")
+    with pytest.raises(BadData, match=r"cat/8\.tif holds NaN"):
+        load_file(folder, seed=0)
+
+
 def test_sizes(folder):
     paint(folder / "cat" / "9.png", 51, size=(8, 8))
     with pytest.raises(BadData, match=r"cat/9\.png is 8×8, others are 6×4; say --size"):

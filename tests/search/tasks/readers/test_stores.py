@@ -184,3 +184,76 @@ class TestSavedDataset:
         )
         with pytest.raises(BadData, match="x of ragged makes no array in row 0"):
             load_file(tmp_path / "ragged", seed=0)
+
+    def images(self, tmp_path, values):
+        from PIL import Image
+
+        feature = self.datasets.Image()
+        held = {"image": [], "label": [0, 1] * (len(values) // 2)}
+        for value in values:
+            if value is None or isinstance(value, bytes):
+                held["image"].append(value and {"bytes": value, "path": None})
+                continue
+            held["image"].append(feature.encode_example(Image.fromarray(value)))
+        features = self.datasets.Features(image=feature, label=self.datasets.Value("int64"))
+        self.datasets.Dataset.from_dict(held, features=features).save_to_disk(tmp_path / "mine")
+        return tmp_path / "mine"
+
+    def test_grey_deep_and_coloured_images(self, tmp_path):
+        grey, deep = np.full((4, 5), 51, np.uint8), np.full((4, 5), 13107, np.uint16)
+        coloured = np.full((4, 5, 3), 51, np.uint8)
+        task = load_file(self.images(tmp_path, [grey, deep] * 6), seed=0)
+        assert (task.channels, task.size) == (1, (4, 5))
+        np.testing.assert_allclose(task.train.X, 0.2, rtol=1e-6)
+        task = load_file(self.images(tmp_path / "2", [grey, deep, coloured, grey] * 3), seed=0)
+        assert (task.channels, task.size) == (3, (4, 5))
+        np.testing.assert_allclose(task.train.X, 0.2, rtol=1e-6)
+
+    def test_images_of_several_sizes(self, tmp_path):
+        small, large = np.zeros((4, 5), np.uint8), np.zeros((8, 8), np.uint8)
+        folder = self.images(tmp_path, [small, large] * 6)
+        with pytest.raises(BadData, match="image of mine is 8×8 in row 1, before 4×5; say --size"):
+            load_file(folder, seed=0)
+        assert load_file(folder, seed=0, options=DataOptions(size=(6, 7))).size == (6, 7)
+
+    @pytest.mark.parametrize("odd", [None, b"no image"])
+    def test_an_image_that_is_none(self, tmp_path, odd):
+        folder = self.images(tmp_path, [np.zeros((4, 5), np.uint8)] * 3 + [odd] * 3)
+        with pytest.raises(BadData, match=r"image of mine .* in row 3") as caught:
+            load_file(folder, seed=0)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("columns", "told"),
+        [
+            ({"signal": [[1.0, 2.0], None] * 6}, "signal of mine has no list or image in row 1"),
+            ({"signal": [None, [1.0, 2.0]] * 6}, "signal of mine has no list or image in row 0"),
+            ({"signal": list(range(12))}, "signal of mine has no list or image in row 0"),
+            (
+                {"signal": [[1.0, 2.0]] * 12, "y": [0, 1, None] * 4},
+                "y of mine has no value in row 2",
+            ),
+            (
+                {"signal": [[1.0, 2.0]] * 12, "y": ["a", None] * 6},
+                "y of mine has no value in row 1",
+            ),
+            ({"signal": [[1.0]] * 12, "y": [[0, 1], [2]] * 6}, "y of mine has lists of unequal"),
+        ],
+    )
+    def test_rows_that_lack_something(self, tmp_path, columns, told):
+        made = self.datasets.Dataset.from_dict({"y": [0, 1] * 6} | columns)
+        made.save_to_disk(tmp_path / "mine")
+        with pytest.raises(BadData, match=told):
+            load_file(tmp_path / "mine", seed=0)
+
+    def test_a_group_that_is_missing(self, tmp_path):
+        made = self.made().add_column("patient", ["p", "q", None] * 4)
+        made.save_to_disk(tmp_path / "mine")
+        with pytest.raises(BadData, match="patient of mine has no value in row 2"):
+            load_file(tmp_path / "mine", seed=0, options=DataOptions(groups="patient"))
+
+    def test_a_split_without_labels(self, tmp_path):
+        parts = {"train": self.made(), "test": self.made().remove_columns("label")}
+        self.datasets.DatasetDict(parts).save_to_disk(tmp_path / "mine")
+        with pytest.raises(BadData, match="test of mine has the features signal, none of them y"):
+            load_file(tmp_path / "mine", seed=0)
