@@ -135,7 +135,8 @@ def _read(file: Path, size: tuple[int, int], channels: int) -> NDArray[np.float3
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd metadata; what does not decode raises
-            with Image.open(file) as image:
+            # By its name, Pillow would map a plain TIFF, and mix up the rows of one that is turned.
+            with file.open("rb") as opened, Image.open(opened) as image:
                 return read_pixels(image, channels, size)
     except Exception as error:  # as above
         raise _undecodable(file, error) from error
