@@ -22,6 +22,7 @@ from dashzoo_search.tasks.kinds import guess_kind
 from dashzoo_search.tasks.lengths import equal_lengths
 from dashzoo_search.tasks.options import DataOptions
 from dashzoo_search.tasks.splits import cut_fraction, cut_last
+from dashzoo_search.tasks.targets import check_targets
 from dashzoo_search.tasks.task import Task, make_task
 
 __all__ = ["EXPECTED", "NAMES", "TEST_FRACTION", "arrays_task", "take_arrays"]
@@ -84,9 +85,10 @@ def arrays_task(
             groups = {"train": groups[""][rest], "test": groups[""][cut]}
     else:
         there = ", ".join(n for n in NAMES if n in held)
-        lacking = ", ".join(n for n in NAMES if n in _SPLIT - set(held))
+        wanted = {"X", "y"} if set(held) <= {"X", "y"} else _SPLIT
+        lacking = ", ".join(n for n in NAMES if n in wanted - set(held))
         what = f"holds {there} but lacks {lacking}" if there else "holds none of the arrays"
-        raise BadData(f"{origin} {what}; save {EXPECTED} with np.savez")
+        raise BadData(f"{origin} {what}; save {EXPECTED}, by these names")
     return make_task(
         name,
         kind=options.kind,
@@ -161,12 +163,22 @@ def _cut_test(
         if len(classes) < 2:
             raise BadData(f"y holds only the class {classes[0]!s}; give at least two classes")
         if counts.max() < 3:
-            raise BadData("y has no class of three samples; give one each for train, val and test")
+            number = ", or say --kind regression" if labels.dtype.kind == "i" else ""
+            raise BadData(
+                f"y has no class of three samples; give one each for train, val and test{number}"
+            )
     elif len(strata) < 3:
         raise BadData("X holds fewer than three samples; give one each for train, val and test")
+    if kind != "classification":
+        check_targets(y, kind, X.shape[2:], "y")  # before the cut, so that the sample is the file's
     numbers = None
     if groups is not None:
         numbers = check_groups({"": groups}, {"": X})[""]
+        if (count := len(np.unique(numbers))) < len(("train", "val", "test")):
+            raise BadData(
+                f"The samples are of {'one group' if count == 1 else 'two groups'} only; give at "
+                "least three, for train, val and test"
+            )
     if options.split == "time":
         rest, cut = cut_last(len(strata), TEST_FRACTION, groups=numbers)
         return rest, cut, "the last fifth being test"

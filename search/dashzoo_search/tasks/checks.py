@@ -32,7 +32,9 @@ def check_samples(X: Array, name: str) -> Array:
             f"give sequences [n, c, l] or images [n, c, h, w]{hint}"
         )
     if 0 in X.shape:
-        raise BadData(f"{name} is empty (shape {list(X.shape)}); give at least one sample")
+        raise BadData(
+            f"{name} is empty (shape {list(X.shape)}); give at least one sample, channel and value"
+        )
     return check_finite(X, name)
 
 
@@ -82,10 +84,15 @@ def check_labels(y: NDArray[Any], name: str) -> NDArray[Any]:
             raise BadData(f"{name} holds text that is not Unicode; give plain strings") from error
         return y
     if y.dtype.kind == "f":
-        if not np.isfinite(y).all():
-            raise BadData(f"{name} holds NaN or inf; give integer or string labels")
-        if not np.array_equal(y, np.rint(y)):
-            raise BadData(f"{name} holds fractions; give labels, or say --kind regression")
+        if not (finite := np.isfinite(y)).all():
+            at = int(finite.argmin())
+            raise BadData(f"{name} holds {y[at]} in sample {at}; give integer or string labels")
+        if not (even := y == np.rint(y)).all():
+            at = int(even.argmin())
+            raise BadData(
+                f"{name} holds fractions, such as {y[at]:g} in sample {at}; give labels, or say "
+                "--kind regression"
+            )
     if len(y) and y.max() > (_EXACT if y.dtype.kind == "f" else _LARGEST):
         raise BadData(f"{name} holds {y.max()}, too large for a label; number the classes from 0")
     if len(y) and y.dtype.kind == "f" and y.min() < -_EXACT:
@@ -114,7 +121,8 @@ def check_groups(
     Raises:
         BadData: naming the array.
     """
-    for part, of in groups.items():
+    whole = {part: _as_integers(of) for part, of in groups.items()}
+    for part, of in whole.items():
         name = f"groups_{part}" if part else "groups"
         if of.shape != (len(samples[part]),) or of.dtype.kind not in "iubU":
             raise BadData(
@@ -123,6 +131,15 @@ def check_groups(
             )
     if not groups:
         return {}
-    _, numbers = np.unique(np.concatenate(list(groups.values())), return_inverse=True)
-    ends = np.cumsum([len(of) for of in groups.values()])[:-1]
+    if len({of.dtype.kind == "U" for of in whole.values()}) > 1:
+        raise BadData("The groups of some splits are numbers, of others text; make them alike")
+    _, numbers = np.unique(np.concatenate(list(whole.values())), return_inverse=True)
+    ends = np.cumsum([len(of) for of in whole.values()])[:-1]
     return dict(zip(groups, np.split(numbers.astype(np.int64), ends), strict=True))
+
+
+def _as_integers(groups: NDArray[Any]) -> NDArray[Any]:
+    """Numbers of groups that were saved as fractions but are none, as integers."""
+    if groups.dtype.kind != "f" or not (np.isfinite(groups) & (groups == np.rint(groups))).all():
+        return groups
+    return groups.astype(np.int64)

@@ -93,6 +93,13 @@ def guess_kind(y: Array, size: tuple[int, ...], name: str = "y") -> tuple[Kind, 
         return "classification", f"{name} holds few different whole numbers"
     if y.dtype.kind not in "iubf" or y.ndim == 0:
         return "classification", "nothing else fits"  # whose check says what is wrong
+    if y.ndim == 2 and y.shape[1] == 1 and size != (1,):
+        values = np.unique(whole(y))
+        if np.array_equal(values, np.rint(values)):
+            raise BadData(
+                f"{shape}; give one label a sample, [n], as {name}[:, 0] does, or say --kind "
+                "multilabel or --kind regression"
+            )
     if y.ndim == 2 and all(((block == 0) | (block == 1)).all() for block in blocks(y)):
         if y.shape[1:] == size:
             raise BadData(

@@ -24,7 +24,8 @@ def changed(array, index, value):
 FAULTS = {
     # what changes: the array the sentence names, and a word of the next step
     "nothing": (None, {}, "none of the arrays", "save X_train"),
-    "one": (None, {"X": w["X"]}, "holds X but lacks", "save X_train"),
+    "one": (None, {"X": w["X"]}, "holds X but lacks y;", "save X_train"),
+    "other names": (None, {"x_train": X, "y_train": y}, "holds x_train, y_train but no X", "save"),
     "no y_test": (base, {"y_test": None}, "lacks y_test", "save X_train"),
     "test beside X, y": (w, {"X_test": X, "y_test": y}, "lacks X_train, y_train", "save"),
     "half of val": (base, {"X_val": X}, "only one of X_val and y_val", "both or neither"),
@@ -91,6 +92,27 @@ FAULTS = {
     ),
     "one-hot": (base, {"y_train": np.eye(3)[np.arange(12) % 3]}, "y_train", "y_train.argmax(1)"),
     "one-hot X, y": (w, {"y": np.eye(3)[w["y"]]}, "y has shape [30, 3]", "y.argmax(1)"),
+    "NaN label in a class": (
+        w,
+        {"y": changed(w["y"] * 0.5, 7, np.nan)},
+        "y holds nan in sample 7",
+        "drop",
+    ),
+    "inf among numbers": (
+        w,
+        {"y": changed(w["X"][:, 0] * 0.5, (7, 3), np.inf)},
+        "y holds inf in sample 7",
+        "drop",
+    ),
+    "a column": (w, {"y": w["y"][:, None] > 0}, "y has shape [30, 1]", "y[:, 0]"),
+    "two groups": (w, {"groups": np.arange(30) // 15}, "of two groups only", "at least three"),
+    "broken groups": (w, {"groups": np.arange(30) / 4}, "groups holds float64", "an integer"),
+    "groups unlike": (
+        base,
+        {"groups_train": np.arange(12), "groups_test": y[:6]},
+        "groups of some splits are numbers",
+        "alike",
+    ),
     "bytes": (base, {"y_train": y.astype("S")}, "y_train holds |S3", "y_train.astype(str)"),
     "complex y": (base, {"y_train": np.arange(12) * 1j}, "y_train holds complex", "give integer"),
     "dates y": (base, {"y_train": np.arange(12).astype("M8[s]")}, "y_train", "give integer"),
@@ -105,7 +127,7 @@ FAULTS = {
         "No class of y_train",
         "more samples",
     ),
-    "pairs X, y": (w, {"y": np.arange(30) // 2}, "y has no class of three", "give one each"),
+    "pairs X, y": (w, {"y": np.arange(30) // 2}, "y has no class of three", "--kind regression"),
     "other length": (
         base,
         {"X_test": base["X_test"][..., :-1]},
@@ -144,3 +166,13 @@ def test_fault_in_memory(values, named):
     with pytest.raises(BadData) as caught:
         arrays_task(take_arrays(values), name="mine", origin="the mapping", seed=0)
     assert named in str(caught.value)
+
+
+def test_groups_saved_as_fractions():
+    groups = np.arange(30) // 4
+    told = {"X": w["X"], "y": w["y"]}
+    tasks = [
+        arrays_task({**told, "groups": of}, name="mine", origin="the mapping", seed=0)
+        for of in (groups, groups.astype(np.float64))
+    ]
+    np.testing.assert_array_equal(tasks[0].train.groups, tasks[1].train.groups)

@@ -129,7 +129,11 @@ def change(y, value):
         (X[:, 0] * 0, "dense_labels", "fewer than two labels"),
         (X[..., :5], "dense_regression", r"samples of size \[8\] needs numbers"),
         (FRACTIONS[:9], "regression", "X_train has 20 samples but y_train has 9"),
-        (FRACTIONS, "classification", "y_train holds fractions; give labels, or say --kind"),
+        (
+            FRACTIONS,
+            "classification",
+            "fractions, such as .* in sample 0; give labels, or say --kind",
+        ),
     ],
 )
 def test_faults(y, kind, told):

@@ -25,7 +25,13 @@ def read_npz(path: Path, options: DataOptions) -> dict[str, Array]:
     Raises:
         BadData: the file, or an array in it, cannot be read.
     """
-    return dict(read_members(path, NAMES))
+    arrays = read_members(path, NAMES)
+    if not any(name[0] == "X" for name in arrays):
+        with zipfile.ZipFile(path) as archive:
+            held = ", ".join(sorted(name.removesuffix(".npy") for name in archive.namelist()))
+        if held:
+            raise BadData(f"{path.name} holds {held:.80} but no X; save {EXPECTED}, by these names")
+    return dict(arrays)
 
 
 def read_members(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:

@@ -37,10 +37,16 @@ def read_zarr(folder: Path, options: DataOptions) -> dict[str, Array]:
         group = zarr.open_group(str(folder), mode="r")
         names = [name for name in NAMES if name in group]
         found = {name: group[name] for name in names}
+        inside = [] if names else sorted(name for name, _ in group.groups())
     except Exception as error:  # a store raises what its codecs and JSON raise
         raise BadData(
             f"{folder.name} is no zarr group ({_reason(error)}); save {EXPECTED}"
         ) from error
+    if inside:
+        raise BadData(
+            f"{folder.name} holds none of {EXPECTED}, but groups inside; give the path of one, "
+            f"such as {folder.name}/{inside[0]:.40}"
+        )
     arrays: dict[str, Array] = {}
     for name, array in found.items():
         if not isinstance(array, zarr.Array):

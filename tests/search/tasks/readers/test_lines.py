@@ -1,4 +1,4 @@
-"""The lines of a CSV file: which are read all the same, and what the faults of others are called."""
+"""The lines of a CSV file: which are read all the same, and what faults are called."""
 
 from __future__ import annotations
 

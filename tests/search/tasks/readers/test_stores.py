@@ -122,6 +122,14 @@ class TestZarr:
         with pytest.raises(BadData, match=r"mine\.zarr is no zarr group"):
             load_file(tmp_path / "mine.zarr", seed=0)
 
+    def test_a_group_in_the_group(self, tmp_path):
+        inside = self.zarr.open_group(str(tmp_path / "mine.zarr"), mode="w").create_group("data")
+        inside.create_array("X", data=np.random.default_rng(0).standard_normal((12, 1, 5)))
+        inside.create_array("y", data=np.arange(12) % 2 + 1)
+        with pytest.raises(BadData, match=r"give the path of one, such as mine\.zarr/data"):
+            load_file(tmp_path / "mine.zarr", seed=0)
+        assert load_file(tmp_path / "mine.zarr" / "data", seed=0).size == (5,)
+
     def test_a_chunk_beyond_memory(self, tmp_path):
         group = self.zarr.open_group(str(tmp_path / "mine.zarr"), mode="w")
         shape = (2**20, 2**10, 2**10)
