@@ -19,7 +19,7 @@ def overview_table(panels: Sequence[Panel]) -> str:
 
     **Bold** are differences to the default kernels whose 95 % interval, paired by seed, leaves out
     0. *Search* is what our search took over what training its network took, in process-CPU time.
-    Columns nobody has are left out.
+    A contestant of fewer seeds than the task says how many. Columns nobody has are left out.
     """
     columns = [name for name in COLUMNS if any(name in panel.contestants for panel in panels)]
     published = any(panel.published for panel in panels)
@@ -29,21 +29,23 @@ def overview_table(panels: Sequence[Panel]) -> str:
     for panel in panels:
         seeds = len({row.seed for row in panel.rows})
         cells = [code(panel.name), plain(_metric(panel.measure)), seeds]
-        cells += [_cell(panel, name) for name in columns]
+        cells += [_cell(panel, name, seeds) for name in columns]
         cells += [_search(panel)]
         cells += [_best_published(panel)] if published else []
         lines.append(_line(cells))
     return "\n".join(lines)
 
 
-def _cell(panel: Panel, name: str) -> str:
+def _cell(panel: Panel, name: str, seeds: int) -> str:
     one = panel.summaries.get(name)
     if one is None:
         return "–"
     told = _value(one.mean, panel.measure)
     if one.spread is not None:
         told += f" ± {_value(one.spread, panel.measure)}"
-    return f"**{told}**" if one.difference is not None and one.difference.clear else told
+    if one.difference is not None and one.difference.clear:
+        told = f"**{told}**"
+    return told if one.seeds == seeds else f"{told} ({one.seeds})"
 
 
 def _search(panel: Panel) -> str:

@@ -57,7 +57,9 @@ def test_seeds_are_added_and_finished_rows_stay(command, panel, sequence_file):
     before = {path: path.read_bytes() for path in (panel / "rows").iterdir()}
     words = ("--seeds", 3, "--contestants", "uniform", "--json", *OPTIONS)
     outcome = command("compare", sequence_file, "--out", panel, *words)
-    assert [row["seed"] for row in outcome.json["rows"]] == [0, 1, 2]
+    names = ("default", "ours", "shipped", "uniform")
+    seen = [(row["seed"], row["contestant"]) for row in outcome.json["rows"]]
+    assert seen == [*((s, c) for s in (0, 1) for c in names), (2, "uniform")]
     assert outcome.err == ""
     after = {path: path.read_bytes() for path in (panel / "rows").iterdir()}
     assert len(after) == len(before) + 1

@@ -6,10 +6,10 @@ supernet that holds all choices at once has no such trouble, and under a `GroupL
 few of them. It is believed only if it beats a plain network trained as long, on held-out samples,
 by `confidence` standard errors of the difference; else the search starts from the backbone's own
 kernels. Which kernel each layer can do with is then asked of held-out samples, one layer restricted
-after the other (`derive.validation`). Half of the gain, shared by all layers, does not count there:
-a layer that makes no more of a difference keeps its own kernel, and others take no larger one than
-they need. Energy would not tell: taps near the centre are on most supports, and dense kernels get
-the credit.
+after the other (`derive.validation`). A share of the gain, split among all layers, does not count
+there: a layer that makes no more of a difference keeps its own kernel, and others take no larger
+one than they need. Energy would not tell: taps near the centre are on most supports, and dense
+kernels get the credit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_op
 __all__ = ["Builds", "Scouted", "margin", "scout"]
 
 FEWEST = 64  # samples that a choice is judged by, if there are so many
-SLACK = 0.5  # share of the gain that all layers together may give away for smaller kernels
+# Shares of the gain that all layers together may give away for smaller kernels.
+SLACK_IN_NATS = 0.5
+SLACK_IN_RATIOS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,13 +185,15 @@ def margin(losses: NDArray[np.float64], rival: NDArray[np.float64]) -> tuple[flo
 def _tolerance(
     wide: NDArray[np.float64], plain: NDArray[np.float64], layers: int, loss: Loss
 ) -> float:
-    """What one layer may lose: with all of them doing so, `SLACK` of the way back to the rival.
+    """What one layer may lose: with all of them doing so, a share of the way back to the rival.
 
-    Of likelihoods it is a way of nats. Errors shrink by ratios: from 0.04 to 0.10, 0.01 is much.
+    Of likelihoods it is a way of nats, half of it. Errors shrink by ratios: from 0.04 to 0.10, 0.01
+    is much; a quarter of the way in their logarithm.
     """
-    best, rival, share = float(wide.mean()), float(plain.mean()), SLACK / layers
+    best, rival = float(wide.mean()), float(plain.mean())
     if loss.nats or best < 0:  # what is below zero has no ratio
-        return share * (rival - best)
+        return SLACK_IN_NATS / layers * (rival - best)
+    share = SLACK_IN_RATIOS / layers
     return math.pow(best, 1 - share) * math.pow(rival, share) - best
 
 

@@ -26,7 +26,7 @@ from dashzoo_search.errors import (
     MissingRuntime,
     TrainingFailed,
 )
-from dashzoo_search.panel.contestants import Contestant
+from dashzoo_search.panel.contestants import CONTESTANTS, Contestant
 from dashzoo_search.panel.round import Round
 from dashzoo_search.panel.row import Row
 from dashzoo_search.training.checkpoint import write_durably
@@ -45,7 +45,7 @@ class Outcome:
     """What a panel came to.
 
     Attributes:
-        rows: by seed, in the contestants' order.
+        rows: all that are finished, by seed and in the order of `CONTESTANTS`.
         left_out: why contestants have no row, by name, or by name and seed.
     """
 
@@ -89,6 +89,8 @@ def play(
 ) -> Outcome:
     """Let every contestant run with every seed, and keep each one's rows as they come.
 
+    Rows of other contestants and seeds that an earlier call left in ``folder`` are part of it too.
+
     Args:
         rounds: makes the round of a seed.
         contestants: in this order; one whose rows are all there is passed over.
@@ -130,9 +132,19 @@ def play(
                 there = {name: _row(folder, seed, name, round_) for name in contestant.rows}
                 shutil.rmtree(work, ignore_errors=True)
             kept |= {(seed, name): row for name, row in there.items() if row is not None}
+    for path in sorted((folder / "rows").glob("*.json")):
+        number, _, name = path.stem.partition("-")
+        if number.isdecimal() and (int(number), name) not in kept:
+            row = _row(folder, int(number), name, round_)
+            kept |= {(row.seed, row.contestant): row} if row is not None else {}
     if failed is not None and not kept:
         raise failed
-    return Outcome(rows=tuple(kept.values()), left_out=left_out)
+    return Outcome(rows=tuple(sorted(kept.values(), key=_place)), left_out=left_out)
+
+
+def _place(row: Row) -> tuple[int, int]:
+    names = [name for contestant in CONTESTANTS for name in contestant.rows]
+    return row.seed, names.index(row.contestant) if row.contestant in names else len(names)
 
 
 def _row(folder: Path, seed: int, name: str, round_: Round) -> Row | None:

@@ -78,6 +78,13 @@ def test_one_that_fails_leaves_the_others_alone_and_is_tried_again(rounds, tmp_p
     assert not again.left_out
 
 
+def test_rows_that_nobody_asked_for_this_time_stay_in_the_panel(rounds, tmp_path):
+    play(rounds, [pretend("uniform"), pretend("a")], tmp_path, seeds=2, fingerprint="")
+    done = play(rounds, [pretend("ours")], tmp_path, seeds=1, fingerprint="")
+    told = [(row.seed, row.contestant) for row in done.rows]
+    assert told == [(0, "ours"), (0, "uniform"), (0, "a"), (1, "uniform"), (1, "a")]
+
+
 def test_where_all_fail_the_panel_does(rounds, tmp_path):
     failing = pretend("a", fails=(0, TrainingFailed("it diverged")))
     with pytest.raises(TrainingFailed, match="diverged"):
