@@ -16,6 +16,7 @@ from dashzoo_search.errors import BadBackbone, BadData
 from dashzoo_search.rows import Array, blocks, whole
 from dashzoo_search.tasks.arrays import arrays_task
 from dashzoo_search.tasks.estimate import Estimate, Suggestion, estimate, suggest
+from dashzoo_search.tasks.judged import absent, judged
 from dashzoo_search.tasks.lengths import real_lengths
 from dashzoo_search.tasks.load import load_task, read_file, task_names
 from dashzoo_search.tasks.options import DataOptions
@@ -23,6 +24,7 @@ from dashzoo_search.tasks.readers.bounds import machine_memory
 from dashzoo_search.tasks.symptoms import (
     Finding,
     alike_neighbours,
+    axes,
     balance,
     constant,
     duplicates,
@@ -31,6 +33,7 @@ from dashzoo_search.tasks.symptoms import (
     scale,
 )
 from dashzoo_search.tasks.task import Task
+from dashzoo_search.tasks.ways import Ways
 
 __all__ = ["ArrayFacts", "Report", "doctor"]
 
@@ -96,13 +99,14 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
         MissingRuntime: an extra is not installed.
     """
     raw: Mapping[str, Array] = {}
-    task, findings = None, []
+    task, findings, ways = None, [], Ways()
     if data in task_names() or not Path(data).exists():
         task = load_task(data, seed=seed, options=options)
         raw = _as_trained(task)
     else:
         path = Path(data)
         raw = read_file(path, options)
+        ways = Ways.of(path, options, split="X" not in raw)
         try:
             task = arrays_task(raw, name=path.stem, origin=path.name, seed=seed, options=options)
         except BadData as error:
@@ -114,11 +118,16 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
                 )
             )
         if task and "X" in raw and "groups" not in raw and options.split != "time":
-            findings += [*ids(raw["X"]), *alike_neighbours(raw["X"], raw["y"])]
+            findings += [
+                *ids(raw["X"], ways.of_time),
+                *alike_neighbours(raw["X"], raw["y"], ways.of_neighbours),
+            ]
+        if task and ways.arrays:
+            findings += axes(task)
     arrays = {name: _facts(name, array) for name, array in raw.items()}
     suggestion = told = None
     if task is not None:
-        findings += _symptoms(task)
+        findings += _symptoms(task, ways, (options.loss, options.metric))
         suggestion = suggest(task.size, task.space, dense=task.dense)
         try:
             told = estimate(task, suggestion)
@@ -151,12 +160,14 @@ def _as_trained(task: Task) -> dict[str, Array]:
     }
 
 
-def _symptoms(task: Task) -> Iterator[Finding]:
+def _symptoms(task: Task, ways: Ways, said: tuple[str | None, ...]) -> Iterator[Finding]:
     parts = {"train": task.train, "val": task.val, "test": task.test.open()}
+    yield from judged(task, parts, said)
+    yield from absent(task, parts)
     yield from balance(task)
     yield from constant(task)
     yield from scale(task)
-    yield from duplicates(parts)
+    yield from duplicates(parts, ways.together)
     yield from leaks(task, parts)
 
 

@@ -56,9 +56,17 @@ class Loss:
         """A number a sample, [n].
 
         Raises:
-            BadData: the user's own function gives something else.
+            BadData: the user's own function fails, or gives something else.
         """
-        losses = self.of(outputs, targets)
+        try:
+            losses = self.of(outputs, targets)
+        except Exception as error:  # whatever the user's function raises
+            if self.name in LOSSES or isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise BadData(
+                f"The loss {self.name} fails on {len(outputs)} samples "
+                f"({type(error).__name__}: {error}); mend it, or take another --loss"
+            ) from error
         if not isinstance(losses, Tensor) or losses.shape != (len(outputs),):
             shape = list(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
             raise BadData(

@@ -20,6 +20,7 @@ from dashzoo_search.tasks.task import Split, Task
 __all__ = [
     "Finding",
     "alike_neighbours",
+    "axes",
     "balance",
     "constant",
     "duplicates",
@@ -33,6 +34,7 @@ WIDEST = 4096
 RARE, SKEWED = 5, 10
 SCALES = 100
 FEWEST = 10
+SWAPPED = 4
 
 Severity = Literal["fault", "warning", "note"]
 
@@ -112,8 +114,31 @@ def scale(task: Task) -> Iterator[Finding]:
             return
 
 
-def duplicates(parts: Mapping[str, Split]) -> Iterator[Finding]:
-    """Samples that occur again, in their own split or in another."""
+def axes(task: Task) -> Iterator[Finding]:
+    """Samples that look as if their channels came last."""
+    _, channels, *size = task.train.X.shape
+    last = size[-1]
+    if len(size) == 1 and channels >= SWAPPED * last:
+        told, mend = f"are {last} long", "X.swapaxes(1, 2)"
+    elif len(size) == 2 and last in (1, 3, 4) and min(channels, size[0]) > SWAPPED:
+        told, mend = f"are {size[0]}×{last}", "X.transpose(0, 3, 1, 2)"
+    else:
+        return
+    yield Finding(
+        about="axes",
+        severity="warning",
+        what=f"Samples have {channels} channels and {told}, as if channels came last",
+        mend=f"If they do, save {mend}.",
+    )
+
+
+def duplicates(parts: Mapping[str, Split], together: str = "") -> Iterator[Finding]:
+    """Samples that occur again, in their own split or in another.
+
+    Args:
+        parts: the splits.
+        together: how to keep samples on one side of a split, where that can be said.
+    """
     where: dict[bytes, set[str]] = {}
     told: dict[bytes, set[bytes]] = {}
     again = dict.fromkeys(parts, 0)
@@ -129,7 +154,7 @@ def duplicates(parts: Mapping[str, Split]) -> Iterator[Finding]:
                 about="duplicates",
                 severity="warning",
                 what=f"Samples of {name} that are in the training split too: {shared}",
-                mend="Drop them, or keep what belongs together on one side with --groups.",
+                mend=f"Drop them, or {together}." if together else "Drop them.",
             )
         if again[name]:
             yield Finding(
@@ -180,7 +205,7 @@ def leaks(task: Task, parts: Mapping[str, Split]) -> Iterator[Finding]:
         )
 
 
-def ids(X: Array) -> Iterator[Finding]:
+def ids(X: Array, mend: str) -> Iterator[Finding]:
     """Values that only ever grow from row to row, as ids and times do."""
     if len(X) < FEWEST:
         return
@@ -199,11 +224,11 @@ def ids(X: Array) -> Iterator[Finding]:
             severity="warning",
             what=f"The value of channel {channel} at {at} grows from row to row, like an id or "
             "a time",
-            mend="Name it by --id or --time, or leave it out; of a time, add --split time.",
+            mend=mend,
         )
 
 
-def alike_neighbours(X: Array, y: Array) -> Iterator[Finding]:
+def alike_neighbours(X: Array, y: Array, mend: str) -> Iterator[Finding]:
     """Rows far more like the next than like others of their label, as overlapping windows are."""
     if len(X) < 2 * FEWEST or y.ndim != 1:
         return
@@ -223,7 +248,7 @@ def alike_neighbours(X: Array, y: Array) -> Iterator[Finding]:
             severity="warning",
             what="Neighbouring rows are less than half as far apart as others of their label, and "
             "a split by seed puts them on both sides",
-            mend="If rows follow each other in time use --split time; else name --groups.",
+            mend=mend,
         )
 
 

@@ -138,6 +138,47 @@ def test_neighbours_alike(see):
     assert "order" not in found(see(X, y, DataOptions(split="time")))
 
 
+def test_channels_that_came_last(see):
+    X, y = healthy()
+    for swapped, mend in ((X.swapaxes(1, 2), "swapaxes(1, 2)"), (None, "transpose(0, 3, 1, 2)")):
+        images = np.random.default_rng(0).standard_normal((N, 12, 10, 3))
+        (finding,) = see(images if swapped is None else swapped, y).findings
+        assert finding.about == "axes"
+        assert mend in finding.mend
+
+
+@pytest.mark.parametrize("suffix", ["npz", "csv", "png"])
+def test_mends_work_when_typed(tmp_path, monkeypatch, save, suffix):
+    monkeypatch.setattr(doctor_module, "estimate", lambda *_: None)
+    monkeypatch.setattr(doctor_module, "_room", lambda *_: ())
+    walk = np.cumsum(np.random.default_rng(0).standard_normal((N, 8)), 0) + 100
+    walk[:, 0] = np.arange(N)
+    y = np.arange(N) // 15 % 2
+    walk[4], y[4] = walk[3], y[3]
+    if suffix == "npz":
+        path = save(X=walk[:, None], y=y)
+    elif suffix == "csv":
+        pandas = pytest.importorskip("pandas")
+        path = tmp_path / "mine.csv"
+        pandas.DataFrame(walk).add_prefix("v").assign(label=y).to_csv(path, index=False)
+    else:
+        Image = pytest.importorskip("PIL.Image")
+        path = tmp_path / "mine"
+        for i, row in enumerate(walk.astype(np.uint8).reshape(N, 2, 4)):
+            (path / f"{y[i]}").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(row).save(path / f"{y[i]}" / f"{i:02d}.png")
+    mends = {f.about: f.mend for f in doctor(str(path)).findings}
+    for option, said in (
+        ("--split time", DataOptions(split="time")),
+        ("--split time --time NAME", DataOptions(split="time", time="v0")),
+        ("--groups NAME", DataOptions(groups="v0")),
+        ("--id", DataOptions(id="v0")),
+    ):
+        if any(option in mend for mend in mends.values()):
+            assert load_file(path, seed=0, options=said).size
+    assert "groups" in mends["order"] or "into one of the folders" in mends["order"]
+
+
 def test_groups_on_both_sides(save, monkeypatch):
     X, y = healthy()
     path = save(
