@@ -245,7 +245,8 @@ class Outcome:
 class Selection:
     """How it was decided which of the two networks to ship.
 
-    ``proposal`` is ``"uniform"`` where the searched network has one kernel for all layers.
+    ``proposal`` is ``"uniform"`` where the searched network has one kernel for all layers, and
+    ``"scouted"`` where it has those a scout named and the search had left.
     """
 
     shipped: str
@@ -264,7 +265,7 @@ class Selection:
         return cls(
             shipped=fields.one_of("shipped", ("searched", "default")),
             how=fields.text("how"),
-            proposal=fields.one_of("proposal", ("searched", "uniform")),
+            proposal=fields.one_of("proposal", ("searched", "uniform", "scouted")),
             samples=fields.integer("samples", low=1),
             searched=Score.read(scores.inside("searched"), metric),
             default=Score.read(scores.inside("default"), metric),

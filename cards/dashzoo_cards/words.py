@@ -56,9 +56,9 @@ def choice(facts: Facts) -> Markdown:
         )
     if facts.operations:
         return Markdown(f"The XD-operations beat the convolutions they started as {on}). ")
-    kernels = "one kernel for all layers that the search proposed beats"
-    if told.proposal == "searched":
-        kernels = "kernels the search found beat"
+    kernels = "kernels the search found beat"
+    if told.proposal == "uniform":
+        kernels = "one kernel for all layers that the search proposed beats"
     return Markdown(f"The {kernels} the default ones {on}). ")
 
 

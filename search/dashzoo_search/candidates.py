@@ -34,8 +34,8 @@ from dashzoo_search.training.architecture import architecture_of
 from dashzoo_search.training.batchnorm import reestimate
 from dashzoo_search.training.loop import FitResult, fit, memory_guard
 from dashzoo_search.training.metrics import evaluate
-from dashzoo_search.training.objective import CLASSIFY, Objective
-from dashzoo_search.training.progress import OnEpoch
+from dashzoo_search.training.objective import CLASSIFY, Objective, Score
+from dashzoo_search.training.progress import OnEpoch, as_one
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
 from dashzoo_search.training.tune import Setting
@@ -195,6 +195,22 @@ class Trainer:
             if fits[start][1].val.better_than(fits[best][1].val):
                 best = start
         return Trained(fits=fits, start=best)
+
+    def try_out(
+        self, candidates: Mapping[str, KernelSpec], start: Start, epochs: int
+    ) -> dict[str, Score]:
+        """Validation score of each of several candidates after so many epochs, to pick one by.
+
+        Raises:
+            BadBundle: there is no supernet to start from.
+            TrainingFailed: training diverged or ran out of memory.
+        """
+        trial = copy.copy(self)
+        trial._on_epoch = as_one(self._on_epoch, "proposals tried", epochs * len(candidates))
+        return {
+            name: trial._train(name, kernels, start, epochs, "try", False)[1].val
+            for name, kernels in candidates.items()
+        }
 
     def _train(
         self, name: str, kernels: KernelSpec, start: Start, epochs: int, stage: str, final: bool

@@ -21,7 +21,7 @@ from dashzoo_search.methods.xd import XD, build_xd
 from dashzoo_search.networks.searched import SearchedNet
 from dashzoo_search.plan import Network, build_network, layer_table
 from dashzoo_search.search import Method, SearchOptions, SearchResult, search_kernels
-from dashzoo_search.selection import Choosing, Selection
+from dashzoo_search.selection import TRIED, Choosing, Selection
 from dashzoo_search.spec import KernelSpec, SearchSpace
 from dashzoo_search.supernet import Supernet, build_supernet
 from dashzoo_search.tasks.breakdown import break_down
@@ -142,7 +142,7 @@ def run_training(
     recipe: Recipe,
     *,
     spec: KernelSpec,
-    uniform: KernelSpec | None = None,
+    others: Mapping[str, KernelSpec] | None = None,
     supernet: Supernet | None,
     objective: Objective = CLASSIFY,
     init: Init = "scratch",
@@ -161,9 +161,10 @@ def run_training(
         network: backbone and its arguments.
         recipe: for every network.
         spec: the kernels found.
-        uniform: another proposal of the search; takes the place of ``spec`` where held-out data
-            prefers it, beyond noise where that is cross-validated. Only asked with ``ship="best"``
-            and a baseline.
+        others: further proposals of the search, by name; one takes the place of ``spec`` where
+            held-out data prefers it, beyond noise where that is cross-validated. On enough
+            validation samples each is tried out, trained for a quarter of the epochs, and only the
+            best is trained in full. Only asked with ``ship="best"`` and a baseline.
         supernet: the trained supernet, if it is there.
         objective: what everything is trained on, chosen by and scored with.
         init: what the search's proposals start from: its weights, folded, scratch, or ``"both"``,
@@ -203,8 +204,8 @@ def run_training(
     _, _, own = layer_table(network, task, spec)
     asked = ship == "best" and baseline_epochs is not None
     proposals = {"searched": spec}
-    if asked and uniform is not None:
-        proposals["uniform"] = uniform
+    if asked:
+        proposals |= others or {}
     if baseline_epochs is not None:
         proposals = {name: found for name, found in proposals.items() if found != own}
 
@@ -227,6 +228,12 @@ def run_training(
         candidates = {**proposals, "default": own}
         choosing.cross_validate({n: trainer.build(n, s) for n, s in candidates.items()})
         order = [choosing.best_of(order)]
+    elif len(proposals) > 1:
+        start = begins[-1]  # scratch, where that is one of them: what it is to be compared from
+        tried = trainer.try_out(proposals, start, max(1, recipe.epochs // TRIED))
+        best = choosing.note_trials(tried)
+        order = [name for name in order if name in (best, "default")]
+    if asked:
         proposals = {name: found for name, found in proposals.items() if name in order}
     trained = {
         name: trainer.train(name, kernels, dict.fromkeys(begins, recipe.epochs))

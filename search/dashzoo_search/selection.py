@@ -25,14 +25,15 @@ from dashzoo_search.training.architecture import Architect
 from dashzoo_search.training.loop import fit
 from dashzoo_search.training.metrics import Score, split_outputs
 from dashzoo_search.training.objective import CLASSIFY, Objective
-from dashzoo_search.training.progress import OnEpoch, Progress
+from dashzoo_search.training.progress import OnEpoch, as_one
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import Stopwatch, seed_everything
 
-__all__ = ["ENOUGH", "Build", "Choosing", "Judged", "Selection", "cross_validate"]
+__all__ = ["ENOUGH", "TRIED", "Build", "Choosing", "Judged", "Selection", "cross_validate"]
 
 ENOUGH = 100
 FOLDS = 3
+TRIED = 4  # what part of a training it takes to try a proposal out
 
 Build = Callable[[Split], nn.Module]
 """From the split it will be trained on to a fresh network, normalised by it."""
@@ -51,9 +52,10 @@ class Selection:
         scores: of those two.
         gain, error: by how much the searched kernels' loss was lower, a sample, and the standard
             error of that; None where it was not cross-validated.
-        proposal: which of the search's proposals ``searched`` is, ``"searched"`` being that with a
-            kernel for each layer and ``"uniform"`` that with one for all.
-        proposals: score of each of them that was asked for one.
+        proposal: which of the search's proposals ``searched`` is: ``"searched"`` is what the search
+            ended in; for others see `Found.others`.
+        proposals: score of each of them that was asked for one; where there were several and
+            validation decides, those after a short training each.
         seconds, cpu_seconds: what the decision took.
     """
 
@@ -106,6 +108,7 @@ class Choosing:
         self._task, self._recipe, self._seed, self._on_epoch = task, recipe, seed, on_epoch
         self._scores: dict[str, Score] = {}
         self._losses: dict[str, NDArray[np.float64]] = {}
+        self._tried: dict[str, Score] = {}
         self._took = {"seconds": 0.0, "cpu_seconds": 0.0}
         self.by_validation = len(task.val) >= ENOUGH
 
@@ -134,6 +137,15 @@ class Choosing:
         self._scores = {name: each.score for name, each in judged.items()}
         self._losses = {name: each.losses for name, each in judged.items()}
         self._took = watch.to_json()
+
+    def note_trials(self, scores: Mapping[str, Score]) -> str:
+        """Take what the search's proposals scored after a short training each; the best of them."""
+        self._tried = dict(scores)
+        first, *others = scores
+        for name in others:
+            if scores[name].better_than(scores[first]):
+                first = name
+        return first
 
     def note_validation(self, scores: Mapping[str, Score]) -> None:
         """Take the trained candidates' scores on the validation split, if they are to decide."""
@@ -211,7 +223,7 @@ class Choosing:
             samples=samples,
             scores={"searched": scores[proposal], "default": scores["default"]},
             proposal=proposal,
-            proposals={name: score for name, score in scores.items() if name != "default"},
+            proposals=self._tried or {n: score for n, score in scores.items() if n != "default"},
             **self._took,
         )
 
@@ -247,14 +259,7 @@ def cross_validate(
     outputs: dict[str, list[Tensor]] = {name: [] for name in builds}
     recipes = dict.fromkeys(builds, recipe) if isinstance(recipe, Recipe) else recipe
     epochs = len(parts) * sum(recipes[name].epochs for name in builds)
-    done = 0
-
-    def tell(progress: Progress) -> None:
-        nonlocal done
-        done += 1
-        told = replace(progress, stage="final choice", epoch=done, epochs=epochs)
-        on_epoch(replace(told, single=False))
-
+    tell = as_one(on_epoch, "final choice", epochs)
     for held in parts:
         rest = pool.take(np.setdiff1d(np.arange(len(pool)), held))
         judge = pool.take(held)

@@ -170,6 +170,18 @@ def test_the_best_proposal_is_set_against_the_default_kernels():
     assert set(done.proposals) == {"searched", "uniform"}
 
 
+def test_of_proposals_tried_the_better_is_taken_and_what_they_scored_is_told():
+    choosing = Choosing(task(5 * ENOUGH), RECIPE, seed=0, on_epoch=quiet)
+    scores = {"searched": Score(0.8, 1), "scouted": Score(0.8, 0.5), "uniform": Score(0.7, 0.1)}
+    assert choosing.note_trials(scores) == "scouted"
+    assert choosing.note_trials(dict(list(scores.items())[::2])) == "searched"
+    choosing.note_trials(scores)
+    choosing.note_validation({"scouted": Score(0.95, 1), "default": Score(0.9, 1)})
+    done = choosing.between("scouted", "default")
+    assert done.proposals == scores
+    assert done.scores["searched"].value == 0.95
+
+
 def test_what_comes_first_is_left_for_what_is_clearly_better():
     choosing = Choosing(task(60), RECIPE, seed=0, on_epoch=quiet)
     noise = np.linspace(-1, 1, 60)

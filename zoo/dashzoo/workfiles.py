@@ -76,7 +76,7 @@ class SearchRecord:
         history: weights or chances of each layer's choices over the epochs.
         scouted, lost: see `Found`.
         started: what the search started from instead, see `steps.start`.
-        uniform: the best spec with one kernel for every layer, where the search knows one.
+        others: further proposals by name, see `Found`.
         tradeoff: what everything costs, and the specs worth having; see `steps.tradeoff`.
         tuned: the hyperparameters found, and on which budget; see `steps.tune`.
         seconds, cpu_seconds: of the search.
@@ -96,7 +96,7 @@ class SearchRecord:
     history: list[dict[str, Any]]
     seconds: float
     cpu_seconds: float
-    uniform: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
     scouted: dict[str, Any] = field(default_factory=dict)
     started: dict[str, Any] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
@@ -142,7 +142,7 @@ class SearchRecord:
         try:
             record = cls(**value)
             record.kernel_spec()
-            record.uniform_spec()
+            record.other_specs()
             record.front()
             record.settings()
             record.search_space()
@@ -169,9 +169,9 @@ class SearchRecord:
         """The spec the search ended in."""
         return KernelSpec.from_json(self.spec)
 
-    def uniform_spec(self) -> KernelSpec | None:
-        """The best spec with one kernel for every layer, if the search knows one."""
-        return KernelSpec.from_json(self.uniform) if self.uniform else None
+    def other_specs(self) -> dict[str, KernelSpec]:
+        """Further proposals of the search."""
+        return {name: KernelSpec.from_json(spec) for name, spec in self.others.items()}
 
     def front(self) -> list[KernelSpec]:
         """The specs worth having by evidence and cost, dearest first; empty if none is known."""
@@ -190,8 +190,8 @@ class SearchRecord:
                 f"The search has no spec number {number} to pick, but {listed}; see them with "
                 "'dashzoo search … --json', or leave --pick out"
             )
-        # What was tuned was tuned for other kernels.
-        return replace(self, spec=front[number].to_json(), tuned={})
+        # What was tuned was tuned for other kernels, and the user has chosen.
+        return replace(self, spec=front[number].to_json(), others={}, tuned={})
 
     def settings(self) -> dict[str, Setting]:
         """Hyperparameters of each candidate, ``searched`` and ``default``; empty if not tuned."""

@@ -19,8 +19,9 @@ class Found:
         spec: one choice a layer.
         history: after some epochs, the weight or chance of each choice of each layer.
         skipped_steps: steps skipped because a gradient was not a number.
-        uniform: the best spec that gives every layer the same kernel, where the method knows one
-            that is neither ``spec`` nor the backbone's own.
+        others: further proposals, neither ``spec`` nor the backbone's own kernels: ``"uniform"``,
+            the best spec that gives every layer the same kernel, and ``"scouted"``, what a believed
+            scout named, where the search has left that.
         evidence: for each choice of each layer, what it lost on held-out samples to the best when
             it was last judged, in nats a sample; infinite where that was no number.
         scouted: what a `scout` saw first, as `Scouted.to_json` has it; empty without one.
@@ -31,7 +32,7 @@ class Found:
     spec: KernelSpec
     history: tuple[dict[str, Any], ...]
     skipped_steps: int
-    uniform: KernelSpec | None = None
+    others: Mapping[str, KernelSpec] = field(default_factory=dict)
     evidence: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     scouted: Mapping[str, Any] = field(default_factory=dict)
     lost: Mapping[str, float] = field(default_factory=dict)

@@ -210,13 +210,17 @@ def search_paths(
     supernet.eval()
     spec = _spec(supernet, anchors.anchor)
     supernet.select(spec)
-    uniform = _spec(supernet, anchors.uniform) if anchors.uniform else None
+    others = {}
+    if scouted is not None and scouted.believed and ledger is None:
+        others["scouted"] = scouted.spec
+    if anchors.uniform:
+        others["uniform"] = _spec(supernet, anchors.uniform)
     return Found(
         spec=spec,
         history=tuple(history),
         skipped_steps=step.skipped + (scouted.skipped_steps if scouted else 0),
         scouted=scouted.to_json() if scouted else {},
-        uniform=None if uniform in (spec, own) else uniform,
+        others={name: other for name, other in others.items() if other not in (spec, own)},
         evidence={name: tuple(gaps) for name, gaps in anchors.behind.items()},
     )
 

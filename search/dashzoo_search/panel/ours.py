@@ -16,8 +16,7 @@ def ours(round_: Round) -> list[Row]:
     Three rows come of it, and one read of test:
 
     - default: the backbone's own kernels from scratch, as `contestants.default` trains them;
-    - ours: the search's better proposal, the kernels it found or one for all layers, from the
-      better start;
+    - ours: the search's best proposal, from the better start;
     - shipped: what the pipeline ships of the two. It has the cost of everything.
     """
     supernet, found = run_search(
@@ -37,7 +36,7 @@ def ours(round_: Round) -> list[Row]:
         round_.network,
         round_.recipe,
         spec=found.spec,
-        uniform=found.uniform,
+        others=found.others,
         supernet=supernet,
         objective=round_.objective,
         init="both",
@@ -51,7 +50,7 @@ def ours(round_: Round) -> list[Row]:
     assert selection is not None  # there is a baseline, and the best is to be shipped
     own = round_.own(found.spec)
     kept = selection.how == "the search itself"
-    chosen = found.uniform if selection.proposal == "uniform" and found.uniform else found.spec
+    chosen = found.others.get(selection.proposal, found.spec)
 
     default = done.metrics["default"]
     baseline = Cost(
@@ -72,7 +71,7 @@ def ours(round_: Round) -> list[Row]:
         "init": proposal["init"],
         "inits": proposal.get("inits", {}),
         "proposal": selection.proposal,
-        "uniform": found.uniform.to_json() if found.uniform else None,
+        "others": {name: spec.to_json() for name, spec in found.others.items()},
         "scouted": dict(found.scouted),
         "folded": done.folded,
     }

@@ -98,14 +98,17 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
         BadData: the file cannot be read at all.
         MissingRuntime: an extra is not installed.
     """
-    raw: Mapping[str, Array] = {}
+    raw: dict[str, Array] = {}
+    columns: list[str] = []
     task, findings, ways = None, [], Ways()
     if data in task_names() or not Path(data).exists():
         task = load_task(data, seed=seed, options=options)
         raw = _as_trained(task)
     else:
         path = Path(data)
-        raw = read_file(path, options)
+        path = path if path.name else path.resolve()
+        raw = dict(read_file(path, options))
+        columns = list(whole(raw.pop("columns", np.empty(0))))
         ways = Ways.of(path, options, split="X" not in raw)
         try:
             task = arrays_task(raw, name=path.stem, origin=path.name, seed=seed, options=options)
@@ -119,7 +122,7 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
             )
         if task and "X" in raw and "groups" not in raw and options.split != "time":
             findings += [
-                *ids(raw["X"], ways.of_time),
+                *ids(raw["X"], ways.of_time, columns),
                 *alike_neighbours(raw["X"], raw["y"], ways.of_neighbours),
             ]
         if task and ways.arrays:
@@ -127,7 +130,7 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
     arrays = {name: _facts(name, array) for name, array in raw.items()}
     suggestion = told = None
     if task is not None:
-        findings += _symptoms(task, ways, (options.loss, options.metric))
+        findings += _symptoms(task, ways, columns, (options.loss, options.metric))
         suggestion = suggest(task.size, task.space, dense=task.dense)
         try:
             told = estimate(task, suggestion)
@@ -160,7 +163,9 @@ def _as_trained(task: Task) -> dict[str, Array]:
     }
 
 
-def _symptoms(task: Task, ways: Ways, said: tuple[str | None, ...]) -> Iterator[Finding]:
+def _symptoms(
+    task: Task, ways: Ways, columns: list[str], said: tuple[str | None, ...]
+) -> Iterator[Finding]:
     parts = {"train": task.train, "val": task.val, "test": task.test.open()}
     yield from judged(task, parts, said)
     yield from absent(task, parts)
@@ -168,7 +173,7 @@ def _symptoms(task: Task, ways: Ways, said: tuple[str | None, ...]) -> Iterator[
     yield from constant(task)
     yield from scale(task)
     yield from duplicates(parts, ways.together)
-    yield from leaks(task, parts)
+    yield from leaks(task, parts, columns)
 
 
 def _room(told: Estimate) -> Iterator[Finding]:

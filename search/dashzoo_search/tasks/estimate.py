@@ -6,7 +6,8 @@ With t seconds a step of a batch, E epochs of search and as many of training, an
     scout           E·S·(4/3·t(wide) + t(plain)), for it is asked with as many samples forwards
     training        E·S·t(plain)
     default kernels (E + 3·E)·S·t(plain), as they get what search and training got
-    final choice    3 folds · ⅔·(E + E + 4·E)/2·S·t(plain), where validation is small
+    final choice    3 folds · ⅔·(3·E + 4·E)/2·S·t(plain), where validation is small;
+                    else ¾·E·S·t(plain)
 
 The least of three steps counts. Where a batch is heavy, two smaller ones of at most `TIMED_MACS`
 are timed and a line is drawn through them. Memory is that of the process with its data, four
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 
 from dashzoo_search.networks.create import default_backbone
 from dashzoo_search.plan import Network, batch_macs, build_network, count_macs
-from dashzoo_search.selection import ENOUGH, FOLDS
+from dashzoo_search.selection import ENOUGH, FOLDS, TRIED
 from dashzoo_search.spec import SearchSpace
 from dashzoo_search.supernet import build_supernet
 from dashzoo_search.tasks.task import Split, Task
@@ -144,8 +145,9 @@ def estimate(task: Task, suggestion: Suggestion) -> Estimate:
     step = {name: seconds for name, (seconds, _) in taken.items()}
     epoch = -(-len(task.train) // recipe.batch_size) * recipe.epochs
     small = len(task.val) < ENOUGH
-    # Two proposals and the default kernels, each for half of what it is trained for.
-    choice = FOLDS * (1 - 1 / FOLDS) * (1 + 1 + 4) / 2 if small else 0.0
+    # Up to three proposals are tried; few samples set the default kernels against them, and take
+    # half of what each is trained for.
+    choice = FOLDS * (1 - 1 / FOLDS) * (3 + 4) / 2 if small else 3 / TRIED
     judged = 1.5 if small else 1.0  # a training of half the length tells the validation score
     stages = {
         "search": step["path"],

@@ -58,7 +58,12 @@ def judged(
                 continue
             outputs, targets = rng.standard_normal(shape), split.targets()
             if name == "train":
-                objective.loss(torch.from_numpy(outputs).float(), targets)
+                losses = objective.loss(torch.from_numpy(outputs).float(), targets)
+                if not losses.isfinite().all():
+                    raise BadData(
+                        f"The loss {objective.loss.name} is no finite number on a few training "
+                        "samples; mend it, or take another --loss"
+                    )
             else:
                 tried = f", of {name}"
                 objective.metric(outputs, targets.numpy())

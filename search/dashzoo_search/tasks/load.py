@@ -106,10 +106,11 @@ def load_file(path: Path, *, seed: int, options: DataOptions = _NOTHING_SAID) ->
 
 
 def read_file(path: Path, options: DataOptions) -> Mapping[str, Array]:
-    """The arrays of a file or folder as they are, by the names `arrays_task` knows.
+    """The arrays of a file or folder as they are, by the names `arrays_task` knows, or more.
 
     Raises:
         BadData: it cannot be read.
         MissingRuntime: the extra ``data`` is not installed.
     """
+    path = path if path.name else path.resolve()  # "." is called as its folder is
     return find_reader(path, options)(path, options)

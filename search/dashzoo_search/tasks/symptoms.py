@@ -7,7 +7,7 @@ spread evenly; a leak in the rest goes unseen.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -172,8 +172,14 @@ def duplicates(parts: Mapping[str, Split], together: str = "") -> Iterator[Findi
         )
 
 
-def leaks(task: Task, parts: Mapping[str, Split]) -> Iterator[Finding]:
-    """Single values of a sample that tell the label of unseen samples without fail."""
+def leaks(task: Task, parts: Mapping[str, Split], columns: Sequence[str] = ()) -> Iterator[Finding]:
+    """Single values of a sample that tell the label of unseen samples without fail.
+
+    Args:
+        task: to look at.
+        parts: its splits.
+        columns: of the table it was read from, if it was one.
+    """
     if task.dense or task.kind == "multilabel":
         return
     held = [_spread(split) for name, split in parts.items() if name != "train"]
@@ -193,19 +199,17 @@ def leaks(task: Task, parts: Mapping[str, Split]) -> Iterator[Finding]:
         if told:
             found.append(int(feature))
     if found:
-        channel, *position = np.unravel_index(found[0], task.train.X.shape[1:])
-        at = ", ".join(map(str, position))
+        where = _where(found[0], task.train.X.shape[1:], columns)
         more = f" (and {len(found) - 1} more values)" if len(found) > 1 else ""
         yield Finding(
             about="leak",
             severity="warning",
-            what=f"The value of channel {channel} at {at} alone{more} tells the label of every "
-            f"unseen sample",
+            what=f"The value of {where} alone{more} tells the label of every unseen sample",
             mend="Leave it out if it is the label, an id or the like in another guise.",
         )
 
 
-def ids(X: Array, mend: str) -> Iterator[Finding]:
+def ids(X: Array, mend: str, columns: Sequence[str] = ()) -> Iterator[Finding]:
     """Values that only ever grow from row to row, as ids and times do."""
     if len(X) < FEWEST:
         return
@@ -217,13 +221,11 @@ def ids(X: Array, mend: str) -> Iterator[Finding]:
         growing &= np.logical_and.reduce(rows[1:] > rows[:-1])
         last = rows[-1:]
     if growing.any():
-        channel, *position = np.unravel_index(int(growing.argmax()), X.shape[1:])
-        at = ", ".join(map(str, position))
+        where = _where(int(growing.argmax()), X.shape[1:], columns)
         yield Finding(
             about="id",
             severity="warning",
-            what=f"The value of channel {channel} at {at} grows from row to row, like an id or "
-            "a time",
+            what=f"The value of {where} grows from row to row, like an id or a time",
             mend=mend,
         )
 
@@ -250,6 +252,18 @@ def alike_neighbours(X: Array, y: Array, mend: str) -> Iterator[Finding]:
             "a split by seed puts them on both sides",
             mend=mend,
         )
+
+
+def _where(value: int, shape: tuple[int, ...], columns: Sequence[str]) -> str:
+    """What the user calls a value of a sample of ``shape``, by its place in memory."""
+    channel, *position = map(int, np.unravel_index(value, shape))
+    at = ", ".join(map(str, position))
+    if len(columns) == np.prod(shape):  # a row a sample
+        return f"column {columns[value]}"
+    # In long form columns are channels; padding adds one.
+    if len(columns) in (shape[0], shape[0] - 1) and channel < len(columns):
+        return f"column {columns[channel]} at {at}"
+    return f"channel {channel} at {at}"
 
 
 def _digests(array: Array) -> Iterator[bytes]:

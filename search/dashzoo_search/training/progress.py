@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dashzoo_search.measure import ACCURACY, Measure
 
-__all__ = ["Mixtures", "OnEpoch", "Progress", "measured", "quiet"]
+__all__ = ["Mixtures", "OnEpoch", "Progress", "as_one", "measured", "quiet"]
 
 Mixtures = Callable[[], Mapping[str, list[float]]]
 
@@ -47,6 +47,18 @@ OnEpoch = Callable[[Progress], None]
 
 def quiet(progress: Progress) -> None:
     """Tell nobody."""
+
+
+def as_one(on_epoch: OnEpoch, stage: str, epochs: int) -> OnEpoch:
+    """``on_epoch``, told of several networks' trainings, of so many epochs in all, as one stage."""
+    done = 0
+
+    def tell(progress: Progress) -> None:
+        nonlocal done
+        done += 1
+        on_epoch(replace(progress, stage=stage, epoch=done, epochs=epochs, single=False))
+
+    return tell
 
 
 def measured(on_epoch: OnEpoch, metric: Measure) -> OnEpoch:

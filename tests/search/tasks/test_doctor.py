@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,6 +178,45 @@ def test_mends_work_when_typed(tmp_path, monkeypatch, save, suffix):
         if any(option in mend for mend in mends.values()):
             assert load_file(path, seed=0, options=said).size
     assert "groups" in mends["order"] or "into one of the folders" in mends["order"]
+
+
+@pytest.mark.parametrize("form", ["wide", "channels", "long", "padded"])
+def test_columns_of_tables_are_called_by_their_names(tmp_path, monkeypatch, form):
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.setattr(doctor_module, "estimate", lambda *_: None)
+    monkeypatch.setattr(doctor_module, "_room", lambda *_: ())
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(N) % 3)
+    values = rng.standard_normal((N, 6))
+    if form in ("wide", "channels"):
+        values[:, 4], values[:, 1] = np.arange(N), y
+        frame = pandas.DataFrame(values, columns=[*"abcdef"]).assign(label=y)
+        options = DataOptions(channels=2 if form == "channels" else None)
+        at = ""
+    else:
+        rows = np.arange(N).repeat(3)
+        frame = pandas.DataFrame(values[rows], columns=[*"abcdef"]) + rng.random((3 * N, 6))
+        frame = frame.assign(e=rows + 0.5, b=y[rows], who=rows, label=y[rows])
+        if form == "padded":
+            frame = frame[1:]
+        options = DataOptions(id="who", lengths="pad" if form == "padded" else None)
+        at = " at 0"
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    told = found(doctor(str(tmp_path / "mine.csv"), options=options))
+    assert told["id"].startswith(f"The value of column e{at} grows")
+    assert told["leak"].startswith(f"The value of column b{at} alone")
+
+
+def test_the_folder_we_are_in(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor_module, "estimate", lambda *_: None)
+    monkeypatch.setattr(doctor_module, "_room", lambda *_: ())
+    (tmp_path / "mine").mkdir()
+    X, y = healthy()
+    np.save(tmp_path / "mine" / "X.npy", X)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert doctor(".").findings[0].what == "mine holds X but lacks y"
+    np.save(tmp_path / "mine" / "y.npy", y)
+    assert doctor(".").task["name"] == load_file(Path(), seed=0).name == "mine"
 
 
 def test_groups_on_both_sides(save, monkeypatch):

@@ -35,6 +35,10 @@ def one_for_all(outputs, targets):
     return outputs.mean()
 
 
+def not_finite(outputs, targets):
+    return outputs.sum(1) * float("nan")
+
+
 def faults(y, **said):
     options = DataOptions(**said)
     task = arrays_task({"X": X, "y": y}, name="t", origin="t", seed=0, options=options)
@@ -63,6 +67,7 @@ def test_what_works_is_not_told(metric):
         (LABELS, {"metric": f"{HERE}:no_number"}, "is no number on these .*, of val"),
         (LABELS, {"loss": f"{HERE}:raises"}, "loss .* fails on 16 samples .*KeyError"),
         (LABELS, {"loss": f"{HERE}:one_for_all"}, "Return a tensor with one number a sample"),
+        (LABELS, {"loss": f"{HERE}:not_finite"}, "not_finite is no finite number on a few"),
         (X[:, 0] * 0, {"kind": "dense_regression", "metric": "relative_l2"}, "all zeros, of val"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ import dashzoo_search.methods.paths as paths_module
 import dashzoo_search.methods.scout as scout_module
 import dashzoo_search.selection as selection_module
 import dashzoo_search.training.loop as loop_module
+from dashzoo_search.candidates import Trainer
 from dashzoo_search.methods.judge import Judge
 from dashzoo_search.networks.convs import conv_layers
 from dashzoo_search.pipeline import run_search, run_training
@@ -98,7 +99,7 @@ def test_one_kernel_for_all_replaces_kept_kernels_only_if_clearly_better(
     told = {"default": Score(0.5, 0.5), "uniform": better}
     monkeypatch.setattr(Choosing, "note_validation", lambda self, _: note(self, told))
     done = run_training(
-        task, NETWORK, RECIPE, spec=own, uniform=uniform(own), supernet=None,
+        task, NETWORK, RECIPE, spec=own, others={"uniform": uniform(own)}, supernet=None,
         baseline_epochs=2, seed=0, device=CPU,
     )  # fmt: skip
     kernels = {tuple(row["kernel"]) for row in done.layers}
@@ -113,6 +114,45 @@ def test_one_kernel_for_all_replaces_kept_kernels_only_if_clearly_better(
         assert len(kernels) > 1
 
 
+def test_where_validation_decides_only_the_best_proposal_is_trained_in_full(task, monkeypatch):
+    monkeypatch.setattr(selection_module, "ENOUGH", 1)
+    monkeypatch.setattr("dashzoo_search.candidates.ENOUGH", 1)
+    own = own_kernels(task)
+    specs = {"searched": other_than(own), "scouted": uniform(own)}
+    trials = {"searched": Score(0.4, 0.9), "scouted": Score(0.6, 0.7)}
+    asked, stages = [], {}
+
+    def try_out(self, candidates, start, epochs):
+        asked.append((dict(candidates), start, epochs))
+        return trials
+
+    monkeypatch.setattr(Trainer, "try_out", try_out)
+    done = run_training(
+        task, NETWORK, replace(RECIPE, epochs=8), spec=specs["searched"],
+        others={"scouted": specs["scouted"]}, supernet=None, baseline_epochs=1, seed=0, device=CPU,
+        on_epoch=lambda p: stages.update({p.stage: p.epochs}),
+    )  # fmt: skip
+    assert asked == [(specs, "scratch", 2)]
+    assert stages == {"scouted kernels": 8, "default kernels": 1}
+    assert done.selection.proposal == "scouted"
+    assert done.selection.proposals == trials
+    assert {tuple(row["kernel"]) for row in done.layers} == {(3,)}
+
+
+def test_a_trial_is_a_short_training_on_train_alone(task):
+    told = []
+    trainer = Trainer(
+        task, NETWORK, RECIPE, supernet=None, settings={}, seed=0, device=CPU, on_epoch=told.append
+    )
+    own = own_kernels(task)
+    scores = trainer.try_out({"searched": own, "uniform": uniform(own)}, "scratch", 3)
+    alone = trainer.train("uniform", uniform(own), {"scratch": 3}, final=False)
+    assert scores["uniform"] == alone.fit.val
+    seen = [(progress.stage, progress.epoch, progress.epochs) for progress in told[:6]]
+    assert seen == [("proposals tried", epoch, 6) for epoch in range(1, 7)]
+    assert not any(progress.single for progress in told[:6])
+
+
 @pytest.mark.parametrize("baseline_epochs", [None, 2])
 def test_test_is_read_once_after_all_training(task, baseline_epochs):
     reads = []
@@ -125,8 +165,8 @@ def test_test_is_read_once_after_all_training(task, baseline_epochs):
     assert task.test.reads == 0
     done = run_training(
         task, NETWORK, RECIPE, spec=other_than(result.spec), supernet=None,
-        uniform=uniform(result.spec), baseline_epochs=baseline_epochs, seed=0, device=CPU,
-        on_epoch=watch,
+        others={"uniform": uniform(result.spec)}, baseline_epochs=baseline_epochs, seed=0,
+        device=CPU, on_epoch=watch,
     )  # fmt: skip
     assert {count for _, count in reads} == {0}
     searched = {"scout", "scout's rival", "search"}
@@ -208,7 +248,7 @@ def test_normalisation_is_fitted_on_train(task):
 
 def test_normalisation_does_not_mind_the_unit(task):
     """Teslas of a magnetometer are about 1e-13; a run on them learnt nothing."""
-    tesla = dataclasses.replace(task, train=Split(task.train.X * 1e-13, task.train.y))
+    tesla = replace(task, train=Split(task.train.X * 1e-13, task.train.y))
     net = build_network(NETWORK, tesla)
     with torch.inference_mode():
         spread = net.preprocess(torch.from_numpy(tesla.train.X)).std()

@@ -52,7 +52,7 @@ def search_into(folder: Path, plan: SearchPlan, journal: Journal, on_epoch: OnEp
         space=plan.space.to_json(),
         options=plan.options.to_json(),
         spec=result.spec.to_json(),
-        uniform=result.uniform.to_json() if result.uniform else {},
+        others={name: spec.to_json() for name, spec in result.others.items()},
         scouted=dict(result.scouted),
         started=dict(plan.started),
         lost=dict(result.lost),

@@ -68,7 +68,7 @@ def train_into(
             record.build_plan(),
             plan.recipe,
             spec=record.kernel_spec(),
-            uniform=record.uniform_spec(),
+            others=record.other_specs(),
             supernet=_supernet(folder, plan),
             objective=plan.objective,
             init=options.init,

@@ -114,6 +114,7 @@ def _arrays(frame: pandas.DataFrame, origin: str, options: DataOptions) -> dict[
         arrays = _given_splits(wide, labels, beside, origin)
     if len(targets) > 1:
         arrays["classes"] = np.array(targets)
+    arrays["columns"] = np.array(values)
     return arrays
 
 
