@@ -99,7 +99,7 @@ class TestDoctor:
         frame.to_csv(table, index=False)
         done = command("doctor", table, *SAID)
         assert done.code == 0
-        assert "fault: X holds nan in sample 7. Fill or drop such samples" in done.out
+        assert "fault: table.csv lacks a number in column v3, row 8. Fill it or drop" in done.out
 
     def test_no_data(self, refused):
         assert "gone.csv does not exist" in refused("doctor", "gone.csv")

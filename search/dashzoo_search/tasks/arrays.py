@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData
 from dashzoo_search.rows import Array, take, whole
+from dashzoo_search.tasks.cells import check_cells
 from dashzoo_search.tasks.checks import check_groups, check_labels, check_lengths, check_samples
 from dashzoo_search.tasks.kinds import guess_kind
 from dashzoo_search.tasks.lengths import equal_lengths
@@ -48,7 +49,7 @@ def arrays_task(
     """A task of ``arrays``.
 
     Args:
-        arrays: by the names above.
+        arrays: by the names above; of a table also ``columns`` and ``rows``, for error messages.
         name: of the task.
         origin: name of the file they are from.
         seed: chooses the validation samples, and the test samples of ``X, y``.
@@ -59,6 +60,7 @@ def arrays_task(
     """
     held = {part: value for part, value in arrays.items() if part[0] in "Xy"}
     groups, names = _beside(arrays, origin)
+    check_cells(arrays, origin)
     if set(held) >= _SPLIT and not {"X", "y"} & set(held):
         if len({"X_val", "y_val"} & set(held)) == 1:
             raise BadData(f"{origin} holds only one of X_val and y_val; give both or neither")

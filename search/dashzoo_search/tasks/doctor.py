@@ -38,6 +38,7 @@ from dashzoo_search.tasks.ways import Ways
 __all__ = ["ArrayFacts", "Report", "doctor"]
 
 LONG = 6 * 3600
+_OF_TABLES = ("columns", "rows")  # not what anything is trained on
 _NOTHING_SAID = DataOptions()
 
 
@@ -107,11 +108,12 @@ def doctor(data: str, *, seed: int = 0, options: DataOptions = _NOTHING_SAID) ->
     else:
         path = Path(data)
         path = path if path.name else path.resolve()
-        raw = dict(read_file(path, options))
-        columns = list(whole(raw.pop("columns", np.empty(0))))
+        read = read_file(path, options)
+        raw = {name: array for name, array in read.items() if name.split("_")[0] not in _OF_TABLES}
+        columns = list(whole(read.get("columns", np.empty(0))))
         ways = Ways.of(path, options, split="X" not in raw)
         try:
-            task = arrays_task(raw, name=path.stem, origin=path.name, seed=seed, options=options)
+            task = arrays_task(read, name=path.stem, origin=path.name, seed=seed, options=options)
         except BadData as error:
             what, _, mend = str(error).partition("; ")
             mend = mend or "change the data"

@@ -48,11 +48,12 @@ def read_long(
     counts = np.bincount(rank)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     check_room([len(counts), numbers.shape[1], counts.max()], 4, origin)
-    holes = np.isnan(numbers[order]).any(1)
-    if holes.any():
-        row = int(order[holes.argmax()])
+    odd = ~np.isfinite(numbers[order]).all(1)
+    if odd.any():
+        row = int(order[odd.argmax()])
+        what = "lacks a number" if np.isnan(numbers[row]).any() else "holds an infinite number"
         raise BadData(
-            f"{origin} lacks a number for the id {ids[row]!s} in row {rows[row] + 1}; "
+            f"{origin} {what} for the id {ids[row]!s} in row {rows[row] + 1}; "
             "fill it or drop the row"
         )
     X = ragged([moments.T for moments in np.split(numbers[order], starts[1:])])

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from dashzoo_search.errors import BadData, MissingRuntime
 from dashzoo_search.rows import Array
-from dashzoo_search.tasks.lengths import real_lengths
 from dashzoo_search.tasks.options import DataOptions
 from dashzoo_search.tasks.readers.bounds import check_room
 from dashzoo_search.tasks.readers.lines import read_lines
@@ -69,6 +68,9 @@ def read_parquet(path: Path, options: DataOptions) -> dict[str, Array]:
             table = file.read()
             table.validate(full=True)  # text that is none would only be found much later
             frame = table.to_pandas()
+            if named := [name for name in frame.index.names if name is not None]:
+                frame = frame.reset_index(level=named)  # a column like others
+            frame = frame.reset_index(drop=True)
     except BadData:
         raise
     except Exception as error:  # pyarrow has a class of its own for nearly every kind of damage
@@ -110,7 +112,7 @@ def _arrays(frame: pandas.DataFrame, origin: str, options: DataOptions) -> dict[
         arrays = _given_splits(X, labels, beside, origin)
     else:
         wide = _wide(numbers, options.channels or 1, origin)
-        _check_whole(wide, frame, values, origin)
+        beside["rows"] = frame.index.to_numpy() + 1
         arrays = _given_splits(wide, labels, beside, origin)
     if len(targets) > 1:
         arrays["classes"] = np.array(targets)
@@ -151,7 +153,6 @@ def _numbers(frame: pandas.DataFrame, columns: list[str], origin: str) -> NDArra
                 raise _no_number(of, column, origin)
             of = of.astype(np.float64)  # Decimals, or truths of which some are missing
         into[:] = of.to_numpy(np.float64, na_value=np.nan)
-        _check_finite(into, of, origin)
     return numbers
 
 
@@ -179,20 +180,6 @@ def _no_number(of: pandas.Series, column: str, origin: str) -> BadData:
     )
 
 
-def _check_whole(
-    X: NDArray[np.float64], frame: pandas.DataFrame, values: list[str], origin: str
-) -> None:
-    """Rows may end in empty cells, in all channels; elsewhere there are none."""
-    ended = np.arange(X.shape[2]) >= real_lengths(X)[:, None]
-    holes = np.isnan(X) & ~ended[:, None]
-    if holes.any():
-        row, column = np.argwhere(holes.reshape(len(X), -1))[0]
-        raise BadData(
-            f"{origin} lacks a number in column {values[column]}, row {frame.index[row] + 1}; "
-            "fill it or drop the row"
-        )
-
-
 def _labels(frame: pandas.DataFrame, columns: tuple[str, ...], origin: str) -> NDArray[Any]:
     import pandas
 
@@ -203,13 +190,18 @@ def _labels(frame: pandas.DataFrame, columns: tuple[str, ...], origin: str) -> N
                 "fill it or drop the row"
             )
     if len(columns) > 1:
-        return _numbers(frame, list(columns), origin)
+        several = _numbers(frame, list(columns), origin)
+        for column, values in zip(columns, several.T, strict=True):
+            _check_finite(values, frame[column], origin)
+        return several
     of = frame[columns[0]]
     if pandas.api.types.is_numeric_dtype(of):
         numbers: NDArray[Any] = of.to_numpy()
         _check_finite(numbers, of, origin)
         return numbers
     types = [type(value) for value in of]
+    if set(types) == {Decimal}:
+        return np.asarray(of, np.float64)
     if bytes in types:
         raise BadData(f"{origin} holds bytes in column {columns[0]}; save them as text or numbers")
     if odd := set(types) - {types[0]}:
@@ -235,8 +227,7 @@ def _given_splits(
     X: NDArray[Any], y: NDArray[Any], beside: dict[str, NDArray[Any]], origin: str
 ) -> dict[str, Array]:
     arrays: dict[str, Array] = {"X": X, "y": y}
-    if "groups" in beside:
-        arrays["groups"] = beside["groups"]
+    arrays |= {name: beside[name] for name in ("groups", "rows") if name in beside}
     if "split" not in beside:
         return arrays
     parts = np.char.lower(beside["split"].astype(np.str_))

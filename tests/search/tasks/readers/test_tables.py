@@ -119,16 +119,6 @@ class TestWide:
             parts = (task.train, task.val, task.test.open())
             assert np.concatenate([part.X[:, 0, 0] for part in parts]).tolist() == list(range(N))
 
-    def test_decimals_and_truths(self, tmp_path):
-        from decimal import Decimal
-
-        frame = WIDE.assign(v0=[Decimal(i) / 4 for i in range(N)], v5=[True, None, False] * 4)
-        frame.to_parquet(tmp_path / "mine.parquet")
-        options = DataOptions(lengths="pad")
-        X, _ = everything(load_file(tmp_path / "mine.parquet", seed=0, options=options))
-        assert sorted(X[:, 0, 0]) == [i / 4 for i in range(N)]
-        assert sorted(X[:, 1, 5]) == [0] * 4 + [1] * 8
-
 
 class TestLong:
     def test_ids_and_times(self, read):
@@ -216,6 +206,26 @@ class TestFaults:
                 "lacks a number for the id p4 in row 14",
             ),
             (
+                long([3] * 6, value=lambda i, t: np.inf if (i, t) == (4, 1) else 0.0),
+                {"id": "who", "time": "t"},
+                "holds an infinite number for the id p4 in row 14",
+            ),
+            (
+                WIDE.assign(v1=[*range(7), np.inf, *range(4)], s=["train", "test"] * 6),
+                {"split_column": "s"},
+                "holds inf in column v1, row 8",
+            ),
+            (
+                WIDE.assign(v1=[*range(7), np.nan, *range(4)], t=range(N, 0, -1)),
+                {"time": "t"},
+                "lacks a number in column v1, row 8",
+            ),
+            (
+                WIDE.drop(columns="label").assign(v0=[*range(7), -np.inf, *range(4)]),
+                {"target": ("v0", "v1")},
+                "holds -inf in column v0, row 8",
+            ),
+            (
                 long([3] * 6, label=lambda i, t: "ab"[t % 2]),
                 {"id": "who", "time": "t"},
                 "no numbers and change within the id p0",
@@ -252,37 +262,6 @@ class TestFaults:
             read(frame, **options)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 250
-
-    def test_two_columns_of_a_name_in_parquet(self, tmp_path):
-        import pyarrow.parquet
-
-        table = pyarrow.table([[1.0] * 6, [0, 1] * 3, [0, 1] * 3], names=["v", "label", "label"])
-        pyarrow.parquet.write_table(table, tmp_path / "mine.parquet")
-        with pytest.raises(BadData, match="two columns called label"):
-            load_file(tmp_path / "mine.parquet", seed=0)
-
-    def test_bytes_are_no_labels(self, tmp_path):
-        WIDE.assign(label=[b"a", b"b", b"c"] * 4).to_parquet(tmp_path / "mine.parquet")
-        with pytest.raises(BadData, match="holds bytes in column label"):
-            load_file(tmp_path / "mine.parquet", seed=0)
-
-    @pytest.mark.parametrize("keep", [0, 10, 0.5])
-    def test_damaged_parquet(self, tmp_path, keep):
-        path = tmp_path / "mine.parquet"
-        WIDE.to_parquet(path)
-        data = path.read_bytes()
-        path.write_bytes(data[: keep if isinstance(keep, int) else int(keep * len(data))])
-        with pytest.raises(BadData, match=r"mine\.parquet is no whole Parquet file"):
-            load_file(path, seed=0)
-
-    def test_declared_beyond_memory(self, tmp_path, monkeypatch):
-        from dashzoo_search.tasks.readers import bounds
-
-        path = tmp_path / "mine.parquet"
-        WIDE.to_parquet(path)
-        monkeypatch.setattr(bounds, "machine_memory", lambda: 500)
-        with pytest.raises(BadData, match=r"mine\.parquet declares .* \.npy files"):
-            load_file(path, seed=0)
 
     def test_options_of_tables_are_refused_elsewhere(self, save, good):
         with pytest.raises(BadData, match="leave --target out"):
