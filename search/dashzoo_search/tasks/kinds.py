@@ -66,6 +66,8 @@ KINDS: Mapping[Kind, Usual] = {
 def guess_kind(y: Array, size: tuple[int, ...], name: str = "y") -> tuple[Kind, str]:
     """The kind of problem that labels ``y`` of samples of ``size`` speak of, and why.
 
+    The reason is empty where nothing else can be meant.
+
     Args:
         y: as they were given.
         size: length, or height and width, of a sample.
@@ -81,7 +83,13 @@ def guess_kind(y: Array, size: tuple[int, ...], name: str = "y") -> tuple[Kind, 
     shape = f"{name} has shape {list(y.shape)}"
     if y.ndim == 1:
         if y.dtype.kind != "f":
-            return "classification", f"{name} holds one label a sample"
+            count = len(np.unique(whole(y))) if y.dtype.kind in "iu" else 0
+            if count > MOST_GUESSED_CLASSES:
+                return "classification", (
+                    f"{name} holds {count} different integers; if they are quantities, say "
+                    "--kind regression"
+                )
+            return "classification", ""
         values = np.unique(whole(y))
         if not np.array_equal(values, np.rint(values)):
             return "regression", f"{name} holds one fraction a sample"

@@ -244,7 +244,7 @@ def make_task(
     guessed: tuple[str, ...] = ()
     if kind is None:
         kind, why = guess_kind(train[1], size, "y_train")
-        if kind != "classification" or train[1].dtype.kind == "f":
+        if why:
             guessed = (f"kind is {kind}: {why}",)
     labels = {}
     for part, (_, y) in named.items():

@@ -52,6 +52,23 @@ def test_guessed(y, kind, where):
 @pytest.mark.parametrize(
     ("y", "told"),
     [
+        (np.arange(N) % 3, []),
+        (np.array(list("abcd") * 5), []),
+        (np.arange(N) % 3 / 1.0, ["kind is classification: y_train holds few different whole"]),
+        (np.arange(3 * N) % 30, ["kind is classification: y_train holds 30 different integers"]),
+    ],
+)
+def test_what_is_guessed_is_said(y, told):
+    samples = np.resize(X, (len(y), *X.shape[1:]))
+    task = make_task(
+        "t", train=(samples, y), val=(samples, y), test=(samples, y), seed=0, source="here"
+    )
+    assert [said[: len(start)] for said, start in zip(task.guessed, told, strict=True)] == told
+
+
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [
         (np.arange(60.0), "say --kind classification or --kind regression"),
         (
             (rng.random((N, *SIZE)) < 0.5).astype(int),
