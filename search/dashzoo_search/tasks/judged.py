@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from dashzoo_search.errors import BadData, UnknownObjective
+from dashzoo_search.rows import blocks
 from dashzoo_search.tasks.symptoms import Finding
 from dashzoo_search.tasks.task import Split, Task
 from dashzoo_search.training.objective import Objective
@@ -20,7 +21,19 @@ SHOWN = 3
 
 
 def absent(task: Task, parts: Mapping[str, Split]) -> Iterator[Finding]:
-    """Classes of which there is no sample to judge by."""
+    """Classes of which there is no sample to judge by, or of dense labels none to learn from."""
+    if task.kind == "dense_labels":
+        counts = sum(
+            np.bincount(block[block >= 0], minlength=task.outputs) for block in blocks(task.train.y)
+        )
+        if missing := np.flatnonzero(counts == 0).tolist():
+            yield Finding(
+                about="absent",
+                severity="warning",
+                what=f"Labels are counted up to {task.outputs - 1}, and {len(missing)} of them are "
+                f"nowhere in the training split, the first being {missing[0]}",
+                mend="Number labels from 0 without gaps, and put -1 where there is none.",
+            )
     if task.kind != "classification":
         return
     for name, split in parts.items():

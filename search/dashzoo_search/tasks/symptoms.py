@@ -147,15 +147,18 @@ def duplicates(parts: Mapping[str, Split], together: str = "") -> Iterator[Findi
             again[name] += name in where.setdefault(digest, set())
             where[digest].add(name)
             told.setdefault(digest, set()).add(label)
-    for name in parts:
-        shared = sum(name in of and "train" in of for of in where.values())
-        if name != "train" and shared:
+    for name, other in (("val", "train"), ("test", "train"), ("test", "val")):
+        both = [of for of in where.values() if {name, other} <= of]
+        shared = sum(other == "train" or "train" not in of for of in both)
+        if shared:
+            called = "the training split" if other == "train" else other
             yield Finding(
                 about="duplicates",
                 severity="warning",
-                what=f"Samples of {name} that are in the training split too: {shared}",
+                what=f"Samples of {name} that are in {called} too: {shared}",
                 mend=f"Drop them, or {together}." if together else "Drop them.",
             )
+    for name in parts:
         if again[name]:
             yield Finding(
                 about="duplicates",

@@ -108,6 +108,19 @@ def test_duplicates(see):
     assert found(see(X, y))["labels"] == "Samples that occur with different labels: 30"
 
 
+def test_every_sample_of_test_that_was_seen_is_counted(save, monkeypatch):
+    monkeypatch.setattr(doctor_module, "estimate", lambda *_: None)
+    monkeypatch.setattr(doctor_module, "_room", lambda *_: ())
+    X, y = healthy()
+    report = doctor(str(save(X_train=X, y_train=y, X_test=X[:30], y_test=y[:30])))
+    told = [f for f in report.findings if f.about == "duplicates"]
+    assert sum(int(f.what.rpartition(" ")[2]) for f in told) == 30
+    assert {f.what.partition(" too")[0] for f in told} == {
+        "Samples of test that are in the training split",
+        "Samples of test that are in val",
+    }
+
+
 def test_a_value_that_is_the_label(see):
     X, y = healthy()
     X[:, 1, 6] = y * 3 + 0.5
@@ -231,7 +244,8 @@ def test_groups_on_both_sides(save, monkeypatch):
 
 def test_other_kinds_are_looked_at_too(see):
     X, y = healthy()
-    for labels in (X[:, 0], (X[:, 0] > 0).astype(np.int64) + 1, np.eye(3)[y] + np.eye(3)[y - 1]):
+    marks = (X[:, 0] > 0).astype(np.int64) + (X[:, 0] > 1)
+    for labels in (X[:, 0], marks, np.eye(3)[y] + np.eye(3)[y - 1]):
         report = see(X, labels)
         assert report.findings == ()
         assert report.task["kind"] != "classification"

@@ -84,3 +84,16 @@ def test_a_class_that_cannot_be_judged():
     task = arrays_task(held, name="t", origin="t", seed=0)
     (found,) = absent(task, {"val": task.val, "test": task.test.open()})
     assert (found.severity, found.what) == ("warning", "No sample of test is of the class 2")
+
+
+def test_labels_with_gaps():
+    y = rng.integers(0, 3, (40, 8))
+    y[:, 0] = 0
+    y[:, 1] = 1
+    for ignored, told in ((-1, []), (255, ["Labels are counted up to 255, and 253 of them are"])):
+        held = {"X": X, "y": np.where(y == 2, ignored, y)}
+        task = arrays_task(
+            held, name="t", origin="t", seed=0, options=DataOptions(kind="dense_labels")
+        )
+        found = [f.what[: len(told[0])] for f in absent(task, {})]
+        assert found == told
