@@ -27,8 +27,8 @@ RUNS = ROOT / "runs" / "panel"
 # Epochs of search are few enough for it to take less than half as long as one training.
 _UCR = "--seeds 5 --backbone-arg width=24 --epochs 100 --search-epochs 20 --threads 1"
 _SLIM = "--seeds 5 --backbone-arg width=16 --epochs 60 --search-epochs 12 --draws 2 --threads 1"
-_LONGER = "--seeds 2 --backbone-arg width=24 --epochs 200 --search-epochs 50 --threads 1"
-_LONG = "--seeds 3 --backbone-arg width=16 --epochs 30 --search-epochs 6 --draws 1 --threads 1"
+_LONGER = "--seeds 5 --backbone-arg width=24 --epochs 200 --search-epochs 50 --draws 1 --threads 1"
+_LONG = "--seeds 5 --backbone-arg width=16 --epochs 30 --search-epochs 6 --draws 1 --threads 1"
 _SMALL_IMAGES = "--seeds 3 --backbone wrn_16_1 --epochs 40 --search-epochs 5 --draws 2 --threads 1"
 PANELS = {
     "ucr/ItalyPowerDemand": _UCR,
@@ -36,23 +36,23 @@ PANELS = {
     "ucr/GunPoint": _UCR,
     "ucr/ArrowHead": _SLIM,
     "ucr/JapaneseVowels": _SLIM,
-    "ucr/PickupGestureWiimoteZ": f"{_LONGER} --contestants default,ours,rocket",
+    "ucr/PickupGestureWiimoteZ": f"{_LONGER} --lengths resample --size 100",
     "ucr/OSULeaf": _LONG,
     "ucr/ACSF1": _LONG,
     "ecg/synthetic": "--seeds 1 --backbone-arg width=8 --batch-size 32 --epochs 30 "
-    "--search-epochs 6 --draws 1 --threads 1 --contestants default,ours,random,dash",
+    "--search-epochs 3 --draws 1 --threads 1 --contestants default,ours,random,dash",
     "darcy/small": "--seeds 1 --backbone chain2d --backbone-arg depth=4 --backbone-arg width=16 "
     "--epochs 160 --search-epochs 8 --draws 1 --threads 1 --contestants default,ours",
     "darcy": "--seeds 1 --backbone chain2d --backbone-arg depth=4 --backbone-arg width=16 "
-    "--epochs 30 --search-epochs 3 --draws 1 --threads 1 --contestants default,ours",
+    "--epochs 80 --search-epochs 5 --draws 1 --threads 1 --contestants default,ours",
     "ucr/PLAID": "--seeds 1 --backbone-arg width=8 --batch-size 32 --input-norm sample "
-    "--lengths pad --size 512 --epochs 40 --search-epochs 8 --draws 1 --threads 1",
-    "burgers/viscous": "--seeds 2 --backbone-arg width=8 --batch-size 32 --epochs 60 "
+    "--lengths pad --size 512 --epochs 40 --search-epochs 5 --draws 1 --threads 1",
+    "burgers/viscous": "--seeds 1 --backbone-arg width=8 --batch-size 32 --epochs 60 "
     "--search-epochs 5 --draws 2 --threads 1",
     "motifs": "--seeds 1 --backbone-arg width=16 --batch-size 32 --epochs 21 "
     "--search-epochs 3 --draws 1 --threads 1",
     "adding/200": "--seeds 1 --backbone-arg width=8 --batch-size 32 --epochs 12 "
-    "--search-epochs 4 --draws 1 --threads 1 --contestants default,ours",
+    "--search-epochs 2 --draws 1 --threads 1 --contestants default,ours",
     "digits/permuted": _SMALL_IMAGES,
 }
 
