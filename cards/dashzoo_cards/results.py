@@ -246,7 +246,7 @@ class Selection:
     """How it was decided which of the two networks to ship.
 
     ``proposal`` is ``"uniform"`` where the searched network has one kernel for all layers, and
-    ``"scouted"`` where it has those a scout named and the search had left.
+    ``"scouted"`` where it has those a scout named and the search did not end in.
     """
 
     shipped: str

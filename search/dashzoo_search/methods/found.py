@@ -20,8 +20,8 @@ class Found:
         history: after some epochs, the weight or chance of each choice of each layer.
         skipped_steps: steps skipped because a gradient was not a number.
         others: further proposals, neither ``spec`` nor the backbone's own kernels: ``"uniform"``,
-            the best spec that gives every layer the same kernel, and ``"scouted"``, what a believed
-            scout named, where the search has left that.
+            the best spec that gives every layer the same kernel, and ``"scouted"``, what a scout
+            named, where the search has left that or never started there.
         evidence: for each choice of each layer, what it lost on held-out samples to the best when
             it was last judged, in nats a sample; infinite where that was no number.
         scouted: what a `scout` saw first, as `Scouted.to_json` has it; empty without one.

@@ -11,7 +11,8 @@ layer stays at its anchor and the network trains on, so that its weights can be 
 
 Before that a `scout` may say where to start, and settle the dilations: layers that only pay off
 together are not found one at a time. Its kernels stand until the supernet has beaten the scout's
-rival too: to a network at chance all kernels are alike. The kernels of a like task may say where
+rival too: to a network at chance all kernels are alike. What it names is a proposal of its own in
+the end, believed or not. The kernels of a like task may say where
 to start as well; then no scout is sent, and nothing is settled. A choice explored in few steps is
 scored worse than it would do alone, so the method errs towards the kernels it starts from.
 
@@ -211,7 +212,7 @@ def search_paths(
     spec = _spec(supernet, anchors.anchor)
     supernet.select(spec)
     others = {}
-    if scouted is not None and scouted.believed and ledger is None:
+    if scouted is not None and ledger is None:
         others["scouted"] = scouted.spec
     if anchors.uniform:
         others["uniform"] = _spec(supernet, anchors.uniform)

@@ -5,11 +5,14 @@ above looks no better than others, and a search that changes a layer at a time n
 supernet that holds all choices at once has no such trouble, and under a `GroupLasso` it ends with
 few of them. It is believed only if it beats a plain network trained as long, on held-out samples,
 by `confidence` standard errors of the difference; else the search starts from the backbone's own
-kernels. Which kernel each layer can do with is then asked of held-out samples, one layer restricted
-after the other (`derive.validation`). A share of the gain, split among all layers, does not count
-there: a layer that makes no more of a difference keeps its own kernel, and others take no larger
-one than they need. Energy would not tell: taps near the centre are on most supports, and dense
-kernels get the credit.
+kernels, and what the scout names is no more than a proposal, if it won by `PROMISING` of them. Few
+samples seldom show more.
+
+Which kernel each layer can do with is asked of held-out samples, one layer restricted after the
+other (`derive.validation`). A share of the gain, split among all layers, does not count there: a
+layer that makes no more of a difference keeps its own kernel, and others take no larger one than
+they need. Energy would not tell: taps near the centre are on most supports, and dense kernels get
+the credit.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ from dashzoo_search.training.steps import Batches, Stepper, one_cycle, weight_op
 
 __all__ = ["Builds", "Scouted", "margin", "scout"]
 
+PROMISING = 1.0  # standard errors
 FEWEST = 64  # samples that a choice is judged by, if there are so many
 # Shares of the gain that all layers together may give away for smaller kernels.
 SLACK_IN_NATS = 0.5
@@ -65,7 +69,8 @@ class Scouted:
     """What a scout saw.
 
     Attributes:
-        spec: what the wide network can do with; the backbone's own kernels if it is not believed.
+        spec: what the wide network can do with; the backbone's own kernels if it did not win by
+            `PROMISING` standard errors.
         gain: by how much it beat the plain network on held-out samples, in loss a sample.
         error: standard error of that.
         believed: whether the search starts from it.
@@ -142,7 +147,7 @@ def scout(
     gain, error = margin(wide, plain)
     believed = gain > confidence * error
     spec = own
-    if believed:
+    if believed or gain > PROMISING * error:
         # Each choice of each layer is a pass over them; all in all, no more than the training was.
         passes = sum(len(layer.choices) for layer in layers.values())
         few = min(len(heldout), max(FEWEST, recipe.epochs * len(fitted) // passes))

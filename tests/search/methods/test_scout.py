@@ -107,6 +107,26 @@ def test_what_a_layer_may_lose(loss, wide, plain, tolerance, monkeypatch):
     assert allowed == pytest.approx([tolerance])
 
 
+@pytest.mark.parametrize(
+    ("errors", "believed", "asked"), [(0.9, False, False), (2.0, False, True), (4.0, True, True)]
+)
+def test_one_that_is_not_believed_may_still_name_kernels(errors, believed, asked, monkeypatch):
+    """A gain of so many standard errors; 100 held-out samples differ by ±1 around it."""
+
+    def restrict(supernet, *_, **__):
+        return dict.fromkeys(supernet.layers, 3), {}
+
+    def losses(network, name, fitted, heldout, *_):
+        noise = np.resize([1.0, -1.0], len(heldout))
+        return (2 - errors / 10 + noise if name == "scout" else np.full(len(heldout), 2.0)), 0
+
+    monkeypatch.setattr("dashzoo_search.methods.scout.restrict_in_turn", restrict)
+    monkeypatch.setattr("dashzoo_search.methods.scout._losses", losses)
+    found = look(planted_task([CHOICES[0]], samples=300, seed=0).train, epochs=1)
+    assert found.believed is believed
+    assert (found.spec.layers["layers.0.conv"] != CHOICES[0]) is asked
+
+
 def test_without_memory_a_search_can_do_without_one(monkeypatch):
     def full(*_):
         raise MemoryError
