@@ -29,6 +29,7 @@ __all__ = [
     "Task",
 ]
 
+PROPOSALS = ("searched", "uniform", "scouted", "growing", "shrinking")
 KINDS = ("classification", "multilabel", "regression", "dense_regression", "dense_labels")
 _STARTS = ("searched", "scratch")
 
@@ -245,8 +246,9 @@ class Outcome:
 class Selection:
     """How it was decided which of the two networks to ship.
 
-    ``proposal`` is ``"uniform"`` where the searched network has one kernel for all layers, and
-    ``"scouted"`` where it has those a scout named and the search did not end in.
+    ``proposal`` is ``"uniform"`` where the searched network has one kernel for all layers,
+    ``"scouted"`` where it has those a scout named and the search did not end in, ``"growing"`` or
+    ``"shrinking"`` where its dilations are in order of depth.
     """
 
     shipped: str
@@ -265,7 +267,7 @@ class Selection:
         return cls(
             shipped=fields.one_of("shipped", ("searched", "default")),
             how=fields.text("how"),
-            proposal=fields.one_of("proposal", ("searched", "uniform", "scouted")),
+            proposal=fields.one_of("proposal", PROPOSALS),
             samples=fields.integer("samples", low=1),
             searched=Score.read(scores.inside("searched"), metric),
             default=Score.read(scores.inside("default"), metric),

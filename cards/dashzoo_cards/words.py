@@ -59,6 +59,8 @@ def choice(facts: Facts) -> Markdown:
     kernels = "kernels the search found beat"
     if told.proposal == "uniform":
         kernels = "one kernel for all layers that the search proposed beats"
+    if told.proposal in ("growing", "shrinking"):
+        kernels = f"dilations {told.proposal} with depth, tried beside what the search found, beat"
     return Markdown(f"The {kernels} the default ones {on}). ")
 
 

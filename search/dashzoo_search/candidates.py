@@ -15,7 +15,7 @@ The transforms of XD-operations stay as the search found them; what is trained i
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -34,7 +34,7 @@ from dashzoo_search.training.architecture import architecture_of
 from dashzoo_search.training.batchnorm import reestimate
 from dashzoo_search.training.loop import FitResult, fit, memory_guard
 from dashzoo_search.training.metrics import evaluate
-from dashzoo_search.training.objective import CLASSIFY, Objective, Score
+from dashzoo_search.training.objective import CLASSIFY, Objective, Score, ranked
 from dashzoo_search.training.progress import OnEpoch, as_one
 from dashzoo_search.training.recipe import Recipe
 from dashzoo_search.training.runtime import seed_everything
@@ -199,18 +199,28 @@ class Trainer:
     def try_out(
         self, candidates: Mapping[str, KernelSpec], start: Start, epochs: int
     ) -> dict[str, Score]:
-        """Validation score of each of several candidates after so many epochs, to pick one by.
+        """Validation scores of several candidates, to pick one by.
+
+        All are trained for a quarter of ``epochs``, and the best two then for all of them, anew,
+        for what a schedule leaves off half way says little.
+
+        Returns:
+            Of those two, the better first.
 
         Raises:
             BadBundle: there is no supernet to start from.
             TrainingFailed: training diverged or ran out of memory.
         """
+        heat = max(1, epochs // 4) if len(candidates) > 2 else 0
+        total = heat * len(candidates) + epochs * min(2, len(candidates))
         trial = copy.copy(self)
-        trial._on_epoch = as_one(self._on_epoch, "proposals tried", epochs * len(candidates))
-        return {
-            name: trial._train(name, kernels, start, epochs, "try", False)[1].val
-            for name, kernels in candidates.items()
-        }
+        trial._on_epoch = as_one(self._on_epoch, "proposals tried", total)
+
+        def run(names: Iterable[str], epochs: int) -> dict[str, Score]:
+            fits = {n: trial._train(n, candidates[n], start, epochs, "try", False) for n in names}
+            return ranked({name: fit.val for name, (_, fit) in fits.items()})
+
+        return run(list(run(candidates, heat))[:2] if heat else candidates, epochs)
 
     def _train(
         self, name: str, kernels: KernelSpec, start: Start, epochs: int, stage: str, final: bool

@@ -16,6 +16,7 @@ import torch
 from dashzoo_search.budget.receptive import windows
 from dashzoo_search.candidates import Init, Trained, Trainer, starts
 from dashzoo_search.methods.mixture import Mixture
+from dashzoo_search.methods.pyramids import PYRAMIDS
 from dashzoo_search.methods.scout import Builds
 from dashzoo_search.methods.xd import XD, build_xd
 from dashzoo_search.networks.searched import SearchedNet
@@ -163,8 +164,9 @@ def run_training(
         spec: the kernels found.
         others: further proposals of the search, by name; one takes the place of ``spec`` where
             held-out data prefers it, beyond noise where that is cross-validated. On enough
-            validation samples each is tried out, trained for a quarter of the epochs, and only the
-            best is trained in full. Only asked with ``ship="best"`` and a baseline.
+            validation samples they are tried out in short trainings, see `Trainer.try_out`, and
+            only the best is trained in full; on fewer, `PYRAMIDS` are not asked. Only with
+            ``ship="best"`` and a baseline.
         supernet: the trained supernet, if it is there.
         objective: what everything is trained on, chosen by and scored with.
         init: what the search's proposals start from: its weights, folded, scratch, or ``"both"``,
@@ -209,9 +211,6 @@ def run_training(
     if baseline_epochs is not None:
         proposals = {name: found for name, found in proposals.items() if found != own}
 
-    # What the search found comes first, and others take its place only if they are clearly better.
-    order = list(dict.fromkeys(("searched" if "searched" in proposals else "default", *proposals)))
-
     recipes = {name: trainer.recipe(name) for name in (*proposals, "default")}
     if baseline_epochs is not None:
         recipes["default"] = replace(recipes["default"], epochs=baseline_epochs)
@@ -224,6 +223,10 @@ def run_training(
         seed=seed,
         on_epoch=on_epoch,
     )
+    if not choosing.by_validation:  # few samples cannot tell so many apart
+        proposals = {n: found for n, found in proposals.items() if n not in PYRAMIDS}
+    # What the search found comes first, and others take its place only if they are clearly better.
+    order = list(dict.fromkeys(("searched" if "searched" in proposals else "default", *proposals)))
     if asked and proposals and not choosing.by_validation:
         candidates = {**proposals, "default": own}
         choosing.cross_validate({n: trainer.build(n, s) for n, s in candidates.items()})
@@ -231,8 +234,8 @@ def run_training(
     elif len(proposals) > 1:
         start = begins[-1]  # scratch, where that is one of them: what it is to be compared from
         tried = trainer.try_out(proposals, start, max(1, recipe.epochs // TRIED))
-        best = choosing.note_trials(tried)
-        order = [name for name in order if name in (best, "default")]
+        choosing.note_trials(tried)
+        order = [name for name in order if name in (next(iter(tried)), "default")]
     if asked:
         proposals = {name: found for name, found in proposals.items() if name in order}
     trained = {

@@ -55,7 +55,7 @@ class Selection:
         proposal: which of the search's proposals ``searched`` is: ``"searched"`` is what the search
             ended in; for others see `Found.others`.
         proposals: score of each of them that was asked for one; where there were several and
-            validation decides, those after a short training each.
+            validation decides, those of the best two after a short training each.
         seconds, cpu_seconds: what the decision took.
     """
 
@@ -138,14 +138,9 @@ class Choosing:
         self._losses = {name: each.losses for name, each in judged.items()}
         self._took = watch.to_json()
 
-    def note_trials(self, scores: Mapping[str, Score]) -> str:
-        """Take what the search's proposals scored after a short training each; the best of them."""
+    def note_trials(self, scores: Mapping[str, Score]) -> None:
+        """Take what the search's proposals scored after a short training each."""
         self._tried = dict(scores)
-        first, *others = scores
-        for name in others:
-            if scores[name].better_than(scores[first]):
-                first = name
-        return first
 
     def note_validation(self, scores: Mapping[str, Score]) -> None:
         """Take the trained candidates' scores on the validation split, if they are to decide."""

@@ -21,7 +21,7 @@ class Found:
         skipped_steps: steps skipped because a gradient was not a number.
         others: further proposals, neither ``spec`` nor the backbone's own kernels: ``"uniform"``,
             the best spec that gives every layer the same kernel, and ``"scouted"``, what a scout
-            named, where the search has left that or never started there.
+            named, where the search has left that or never started there, and the two `pyramids`.
         evidence: for each choice of each layer, what it lost on held-out samples to the best when
             it was last judged, in nats a sample; infinite where that was no number.
         scouted: what a `scout` saw first, as `Scouted.to_json` has it; empty without one.

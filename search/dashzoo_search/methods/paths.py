@@ -38,6 +38,7 @@ from dashzoo_search.methods.anchors import Anchors
 from dashzoo_search.methods.decide import decide
 from dashzoo_search.methods.found import Found
 from dashzoo_search.methods.judge import Judge
+from dashzoo_search.methods.pyramids import pyramids
 from dashzoo_search.methods.scout import Builds, margin, scout
 from dashzoo_search.ops.pathconv import PathConv
 from dashzoo_search.spec import Choice, KernelSpec
@@ -216,6 +217,9 @@ def search_paths(
         others["scouted"] = scouted.spec
     if anchors.uniform:
         others["uniform"] = _spec(supernet, anchors.uniform)
+    if ledger is None:
+        for name, picked in pyramids({each: supernet.choices(each) for each in layers}).items():
+            others[name] = KernelSpec(dims=own.dims, layers=picked)
     return Found(
         spec=spec,
         history=tuple(history),

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cmp_to_key
 
 from dashzoo_search.errors import BadSpace
 from dashzoo_search.panel.round import Round, Ticks
 from dashzoo_search.spec import Choice, KernelSpec
-from dashzoo_search.training.metrics import Score
+from dashzoo_search.training.objective import ranked
 
 __all__ = ["halve", "rungs", "uniform_specs"]
 
@@ -69,23 +68,14 @@ def halve(
         TrainingFailed: a candidate diverged.
     """
     trainer = round_.trainer(on_epoch=ticks)
-    ranked, history = list(specs), []
+    names, history = list(specs), []
     for count, epochs in plan:
         scores = {
             name: trainer.train("uniform", specs[name], {"scratch": epochs}, final=False).fit.val
-            for name in ranked[:count]
+            for name in names[:count]
         }
-        ranked = _ranked(scores)
-        seen = {name: scores[name].to_json() for name in ranked}
+        scores = ranked(scores)
+        names = list(scores)
+        seen = {name: score.to_json() for name, score in scores.items()}
         history.append({"epochs": epochs, "val": seen})
-    return ranked[0], history
-
-
-def _ranked(scores: Mapping[str, Score]) -> list[str]:
-    """Names, the best first, equals in their order."""
-
-    def order(one: str, other: str) -> int:
-        a, b = scores[one], scores[other]
-        return int(b.better_than(a)) - int(a.better_than(b))
-
-    return sorted(scores, key=cmp_to_key(order))
+    return names[0], history

@@ -7,7 +7,7 @@ With t seconds a step of a batch, E epochs of search and as many of training, an
     training        E·S·t(plain)
     default kernels (E + 3·E)·S·t(plain), as they get what search and training got
     final choice    3 folds · ⅔·(3·E + 4·E)/2·S·t(plain), where validation is small;
-                    else ¾·E·S·t(plain)
+                    else 0.8·E·S·t(plain)
 
 The least of three steps counts. Where a batch is heavy, two smaller ones of at most `TIMED_MACS`
 are timed and a line is drawn through them. Memory is that of the process with its data, four
@@ -145,9 +145,9 @@ def estimate(task: Task, suggestion: Suggestion) -> Estimate:
     step = {name: seconds for name, (seconds, _) in taken.items()}
     epoch = -(-len(task.train) // recipe.batch_size) * recipe.epochs
     small = len(task.val) < ENOUGH
-    # Up to three proposals are tried; few samples set the default kernels against them, and take
-    # half of what each is trained for.
-    choice = FOLDS * (1 - 1 / FOLDS) * (3 + 4) / 2 if small else 3 / TRIED
+    # Few samples set up to three proposals against the default kernels, and take half of what each
+    # is trained for; else up to five are tried, and two of them for longer.
+    choice = FOLDS * (1 - 1 / FOLDS) * (3 + 4) / 2 if small else (5 / 4 + 2) / TRIED
     judged = 1.5 if small else 1.0  # a training of half the length tells the validation score
     stages = {
         "search": step["path"],

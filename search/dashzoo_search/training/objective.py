@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cmp_to_key
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from dashzoo_search.tasks.losses import LOSSES, Loss, binary_cross_entropy
 from dashzoo_search.tasks.metrics import METRICS, Metric
 from dashzoo_search.tasks.task import Split, Task
 
-__all__ = ["CLASSIFY", "Objective", "Score"]
+__all__ = ["CLASSIFY", "Objective", "Score", "ranked"]
 
 SAMPLES = 1024
 _SCALED = ("regression", "dense_regression")
@@ -56,6 +57,16 @@ class Score:
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
         return {"metric": self.metric.name, "value": self.value, "loss": self.loss}
+
+
+def ranked(scores: Mapping[str, Score]) -> dict[str, Score]:
+    """``scores``, the best first, equals in their order."""
+
+    def order(one: str, other: str) -> int:
+        a, b = scores[one], scores[other]
+        return int(b.better_than(a)) - int(a.better_than(b))
+
+    return {name: scores[name] for name in sorted(scores, key=cmp_to_key(order))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_where_validation_decides_only_the_best_proposal_is_trained_in_full(task
     monkeypatch.setattr("dashzoo_search.candidates.ENOUGH", 1)
     own = own_kernels(task)
     specs = {"searched": other_than(own), "scouted": uniform(own)}
-    trials = {"searched": Score(0.4, 0.9), "scouted": Score(0.6, 0.7)}
+    trials = {"scouted": Score(0.6, 0.7), "searched": Score(0.4, 0.9)}
     asked, stages = [], {}
 
     def try_out(self, candidates, start, epochs):
@@ -151,6 +152,42 @@ def test_a_trial_is_a_short_training_on_train_alone(task):
     seen = [(progress.stage, progress.epoch, progress.epochs) for progress in told[:6]]
     assert seen == [("proposals tried", epoch, 6) for epoch in range(1, 7)]
     assert not any(progress.single for progress in told[:6])
+
+
+def test_of_many_proposals_two_are_tried_for_longer(task, monkeypatch):
+    values, ran = {"a": 0.7, "b": 0.9, "c": 0.9, "d": 0.8}, []
+
+    def train(self, name, kernels, start, epochs, stage, final):
+        ran.append((name, epochs, start, final))
+        value = values[name] - (0.5 if (name, epochs) == ("b", 8) else 0)
+        return None, SimpleNamespace(val=Score(value, 1.0))
+
+    monkeypatch.setattr(Trainer, "_train", train)
+    trainer = Trainer(
+        task, NETWORK, RECIPE, supernet=None, settings={}, seed=0, device=CPU, on_epoch=None
+    )
+    tried = trainer.try_out(dict.fromkeys(values, own_kernels(task)), "scratch", 8)
+    assert ran == [
+        (name, epochs, "scratch", False)
+        for name, epochs in [("a", 2), ("b", 2), ("c", 2), ("d", 2), ("b", 8), ("c", 8)]
+    ]
+    assert list(tried) == ["c", "b"]
+
+
+def test_dilations_in_order_of_depth_are_not_asked_of_few_samples(task, monkeypatch):
+    own = own_kernels(task)
+    asked = []
+
+    def judge(pool, builds, *rest, **more):
+        asked.extend(builds)
+        return {n: Judged(score=Score(0.5, 0.5), losses=np.ones(60)) for n in builds}
+
+    monkeypatch.setattr(selection_module, "cross_validate", judge)
+    run_training(
+        task, NETWORK, RECIPE, spec=own, supernet=None, baseline_epochs=2, seed=0, device=CPU,
+        others={"growing": other_than(own), "uniform": uniform(own)},
+    )  # fmt: skip
+    assert asked == ["uniform", "default"]
 
 
 @pytest.mark.parametrize("baseline_epochs", [None, 2])
