@@ -44,7 +44,7 @@ PANELS = {
     "darcy/small": "--seeds 1 --backbone chain2d --backbone-arg depth=4 --backbone-arg width=16 "
     "--epochs 160 --search-epochs 8 --draws 1 --threads 1 --contestants default,ours",
     "darcy": "--seeds 1 --backbone chain2d --backbone-arg depth=4 --backbone-arg width=16 "
-    "--epochs 50 --search-epochs 3 --draws 1 --threads 1 --contestants default,ours",
+    "--epochs 25 --search-epochs 3 --draws 1 --threads 1 --contestants default,ours",
     "ucr/PLAID": "--seeds 1 --backbone-arg width=8 --batch-size 32 --input-norm sample "
     "--lengths pad --size 512 --epochs 40 --search-epochs 5 --draws 1 --threads 1",
     "burgers/viscous": "--seeds 1 --backbone-arg width=8 --batch-size 32 --epochs 60 "

@@ -162,11 +162,9 @@ def run_training(
         network: backbone and its arguments.
         recipe: for every network.
         spec: the kernels found.
-        others: further proposals of the search, by name; one takes the place of ``spec`` where
-            held-out data prefers it, beyond noise where that is cross-validated. On enough
-            validation samples they are tried out in short trainings, see `Trainer.try_out`, and
-            only the best is trained in full; on fewer, `PYRAMIDS` are not asked. Only with
-            ``ship="best"`` and a baseline.
+        others: further proposals, by name, asked with ``ship="best"`` and a baseline; one takes the
+            place of ``spec`` where validation prefers it in short trainings (`Trainer.try_out`),
+            or cross-validation does beyond noise, which is not asked for `PYRAMIDS`.
         supernet: the trained supernet, if it is there.
         objective: what everything is trained on, chosen by and scored with.
         init: what the search's proposals start from: its weights, folded, scratch, or ``"both"``,

@@ -108,11 +108,13 @@ def test_every_number_in_the_tables_of_results_is_in_their_files():
     page = (ROOT / "docs" / "results" / "README.md").read_text()
     sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
-        accuracy, panels = map(importlib.import_module, ("accuracy", "panels"))
+        names = ("accuracy", "headroom", "panels")
+        accuracy, headroom, panels = map(importlib.import_module, names)
     finally:
         sys.path.pop(0)
     rows = json.loads(accuracy.RESULTS.read_text())
     assert accuracy.table(rows) in page
+    assert headroom.table(json.loads(headroom.RESULTS.read_text())["problems"]) in page
     assert overview_table(read_panels(panels.RESULTS)) in page
 
 

@@ -60,7 +60,7 @@ class Preprocess(Moments):
 
     def forward(self, x: Tensor) -> Tensor:
         mean, std = _own_moments(x) if self.per_sample else self.like(x)
-        x = (x - mean) / std
+        x = (x - mean).div_(std)  # in place: a batch may be a good part of the memory
         if self.dims == 1:
             x = x.unsqueeze(2)
         if self.resize is not None:
