@@ -162,6 +162,22 @@ def test_who_won(make_bundle, ours, theirs, said):
     assert ("not proof of a difference" in text) == (said.startswith("searched"))
 
 
+@pytest.mark.parametrize(
+    ("proposal", "said"),
+    [
+        ("scouted", "The kernels the search found beat"),
+        ("uniform", "The one kernel for all layers that the search proposed beats"),
+        ("growing", "The dilations growing with depth, tried beside what the search found, beat"),
+        ("shrinking", "The dilations shrinking with depth"),
+    ],
+)
+def test_which_of_the_proposals_won_is_said(make_bundle, proposal, said):
+    def change(results):
+        results["selection"]["proposal"] = proposal
+
+    assert said in render_card(load_facts(make_bundle(change=change)))
+
+
 def test_unequal_budgets_are_said(make_bundle):
     def change(results):
         results["metrics"]["default"]["epochs"] = 30

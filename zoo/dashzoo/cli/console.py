@@ -31,6 +31,12 @@ __all__ = [
 ]
 
 _PIPED = 200  # columns
+_PROPOSALS = {
+    "uniform": "one kernel for all layers",
+    "scouted": "those the scout named",
+    "growing": "dilations growing with depth, tried beside what the search found",
+    "shrinking": "dilations shrinking with depth, tried beside what the search found",
+}
 _STARTS = {"searched": "from the search's weights", "scratch": "from scratch"}
 
 
@@ -147,6 +153,8 @@ def print_results(results: Mapping[str, Any]) -> None:
             f"{selection['samples']} samples ({scores}).",
             highlight=False,
         )
+        if proposal := _PROPOSALS.get(selection["proposal"]):
+            console.print(f"The searched ones are {proposal}.", highlight=False)
 
 
 def started_from(started: Mapping[str, Any]) -> str:
