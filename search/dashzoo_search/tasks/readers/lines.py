@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import warnings
 from pathlib import Path
@@ -64,9 +65,11 @@ def _check_names(names: list[str], origin: str) -> None:
 
 
 def _long_line(path: Path, most: int) -> int:
-    with path.open(encoding="utf-8", newline="") as file:
+    # What is no UTF-8, or no line of csv's, is still a line to be counted.
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         lines = csv.reader(file)
-        for row in lines:
-            if any(row[most:]):
-                break
+        with contextlib.suppress(csv.Error):
+            for row in lines:
+                if any(row[most:]):
+                    break
         return lines.line_num
