@@ -53,6 +53,6 @@ def test_read_all_the_same(tmp_path, change):
 
 def test_a_line_too_long_is_named_in_a_file_that_is_no_utf8_too(tmp_path):
     path = tmp_path / "mine.csv"
-    path.write_bytes(b"v0\x80v1,label\n" + b"1,2,a\n1,2,b\n" * 6)
+    path.write_bytes(b"\x000\x80v1,label\n" + b"1,2,a\n1,2,b\n" * 6)
     with pytest.raises(BadData, match=r"mine\.csv"):
         load_file(path, seed=0)
